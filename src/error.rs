@@ -74,11 +74,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Error {
-            code,
-            message: message.into(),
-            remedy: String::new(),
-        }
+        Error { code, message: message.into(), remedy: String::new() }
     }
 
     /// Adds what to do about it.

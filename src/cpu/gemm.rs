@@ -68,11 +68,7 @@ pub fn linear(
     for j in 0..n {
         w.row(j, &mut row);
         for i in 0..m {
-            let dot: f32 = x[i * k..(i + 1) * k]
-                .iter()
-                .zip(&row)
-                .map(|(a, b)| a * b)
-                .sum();
+            let dot: f32 = x[i * k..(i + 1) * k].iter().zip(&row).map(|(a, b)| a * b).sum();
             let y = e.activation.apply(dot + e.bias.map_or(0.0, |b| b[j]));
             out[i * n + j] = y + e.residual.map_or(0.0, |r| r[i * n + j]);
         }

@@ -1,1 +1,11 @@
-//! (in progress)
+//! One op, one file: its shape rule (a method of the recorder), its CPU kernel call and its GPU
+//! recipe. The shader of the same name stands in `shaders/`.
+
+mod attention;
+mod embedding;
+mod gather_rows;
+mod layer_norm;
+mod linear;
+mod segment_mean;
+
+pub use linear::LinearOptions;

@@ -1,1 +1,106 @@
-//! (in progress)
+//! Record once, replay.
+//!
+//! A model's `forward` runs against a [`Recorder`], which does no arithmetic: it checks shapes
+//! and writes down a straight line of steps. [`Recorder::finish`] turns them into a [`Plan`]:
+//! steps, and slots that values share by liveness. A [`Runtime`] compiles the plan for its device
+//! and replays it for every call of that shape.
+
+mod recorder;
+mod replay;
+mod slots;
+
+pub use recorder::{Recorder, Tensor, ValueId};
+pub use replay::{Counters, HostValue, Outputs, PlanKey, Runtime, StepTiming};
+pub use slots::{Slot, SlotId};
+
+use crate::error::Result;
+use crate::tensor::{DType, Shape};
+use crate::{cpu, gpu};
+
+/// One operation of a plan: immutable parameters, a CPU kernel call and a GPU recipe.
+///
+/// An op owns neither values nor weights; it names weights by [`WeightId`] and gets its values
+/// from the step it stands in. There is no op without both kernels.
+pub trait Op: std::fmt::Debug {
+    /// The name in error messages and timing tables; the WGSL file has the same name.
+    fn name(&self) -> &'static str;
+
+    /// Runs the step on the CPU.
+    fn run(&self, io: &mut CpuIo<'_>);
+
+    /// Writes the step's dispatches for the GPU. Called once per plan, never per run.
+    fn encode(&self, io: &mut gpu::Encoder<'_>) -> Result<()>;
+}
+
+/// A weight of a model: an index into the weights of the runtime that holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct WeightId(pub u32);
+
+/// A step: an op, and the values it reads and writes.
+#[derive(Debug)]
+pub struct Step {
+    pub op: Box<dyn Op>,
+    pub reads: Vec<ValueId>,
+    pub writes: ValueId,
+}
+
+/// What a plan knows of a value.
+#[derive(Debug, Clone, Copy)]
+pub struct Value {
+    pub shape: Shape,
+    pub dtype: DType,
+    pub slot: SlotId,
+}
+
+/// A recorded model for one input shape, ready to be compiled for a device.
+#[derive(Debug)]
+pub struct Plan {
+    pub values: Vec<Value>,
+    pub steps: Vec<Step>,
+    pub slots: Vec<Slot>,
+    /// Values the caller uploads before a run, by name.
+    pub inputs: Vec<(&'static str, ValueId)>,
+    /// Values the caller reads back, by name: the outputs, then the taps asked for.
+    pub outputs: Vec<(String, ValueId)>,
+}
+
+/// What an op's CPU kernel sees of its step.
+pub struct CpuIo<'a> {
+    pub(crate) slots: &'a [cpu::Buffer],
+    pub(crate) reads: &'a [ValueId],
+    pub(crate) values: &'a [Value],
+    pub(crate) weights: &'a [cpu::Weight],
+    /// The step's output, of exactly its value's length.
+    pub out: &'a mut [f32],
+    /// Buffers that kernels reuse between steps and runs.
+    pub scratch: &'a mut cpu::Scratch,
+}
+
+impl<'a> CpuIo<'a> {
+    /// Input `i` as f32.
+    pub fn f32(&self, i: usize) -> &'a [f32] {
+        let value = self.values[self.reads[i].index()];
+        &self.slots[value.slot.index()].f32()[..value.shape.len()]
+    }
+
+    /// Input `i` as u32.
+    pub fn u32(&self, i: usize) -> &'a [u32] {
+        let value = self.values[self.reads[i].index()];
+        &self.slots[value.slot.index()].u32()[..value.shape.len()]
+    }
+
+    /// The shape of input `i`.
+    pub fn shape(&self, i: usize) -> Shape {
+        self.values[self.reads[i].index()].shape
+    }
+
+    /// A vector weight.
+    pub fn vector(&self, id: WeightId) -> &'a [f32] {
+        self.weights[id.0 as usize].vector()
+    }
+
+    /// A matrix weight.
+    pub fn matrix(&self, id: WeightId) -> &'a cpu::PackedMatrix {
+        self.weights[id.0 as usize].matrix()
+    }
+}

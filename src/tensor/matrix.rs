@@ -73,10 +73,7 @@ impl Matrix {
 
     /// Quantizes `rows` (f32 `[R, k]`) into rows `first..first + R`.
     pub fn set_rows(&mut self, first: usize, rows: &[f32]) {
-        let (bytes, scales) = (
-            self.format.row_bytes(self.k),
-            self.format.row_scales(self.k),
-        );
+        let (bytes, scales) = (self.format.row_bytes(self.k), self.format.row_scales(self.k));
         for (i, row) in rows.chunks_exact(self.k).enumerate() {
             let r = first + i;
             let data = &mut self.data[r * bytes..(r + 1) * bytes];
@@ -96,10 +93,7 @@ impl Matrix {
 
     /// Dequantizes row `r` into `out` (`[k]`).
     pub fn row(&self, r: usize, out: &mut [f32]) {
-        let (bytes, scales) = (
-            self.format.row_bytes(self.k),
-            self.format.row_scales(self.k),
-        );
+        let (bytes, scales) = (self.format.row_bytes(self.k), self.format.row_scales(self.k));
         let data = &self.data[r * bytes..(r + 1) * bytes];
         let scales = &self.scales[r * scales..(r + 1) * scales];
         match self.format {
@@ -146,15 +140,11 @@ fn quantize_row_q8(row: &[f32], data: &mut [u8]) -> f32 {
 }
 
 fn quantize_row_q4(row: &[f32], data: &mut [u8], scales: &mut [f32]) {
-    for ((block, data), scale) in row
-        .chunks(Q4_BLOCK)
-        .zip(data.chunks_exact_mut(Q4_BLOCK / 2))
-        .zip(scales)
+    for ((block, data), scale) in
+        row.chunks(Q4_BLOCK).zip(data.chunks_exact_mut(Q4_BLOCK / 2)).zip(scales)
     {
         // The element of largest magnitude maps to -8, the end of the range with one more level.
-        let extreme = block
-            .iter()
-            .fold(0.0f32, |m, &x| if x.abs() > m.abs() { x } else { m });
+        let extreme = block.iter().fold(0.0f32, |m, &x| if x.abs() > m.abs() { x } else { m });
         *scale = f16::from_f32(extreme / -8.0).to_f32();
         let inverse = if *scale != 0.0 { 1.0 / *scale } else { 0.0 };
         data.fill(0x88);
@@ -181,9 +171,7 @@ mod tests {
     use super::*;
 
     fn wave(n: usize) -> Vec<f32> {
-        (0..n)
-            .map(|i| ((i * i) as f32 * 0.37).sin() * (1.0 + (i % 7) as f32))
-            .collect()
+        (0..n).map(|i| ((i * i) as f32 * 0.37).sin() * (1.0 + (i % 7) as f32)).collect()
     }
 
     #[test]
@@ -197,11 +185,8 @@ mod tests {
             for r in 0..n {
                 m.row(r, &mut back);
                 let row = &values[r * k..(r + 1) * k];
-                for (block, (a, b)) in row
-                    .chunks(Q4_BLOCK)
-                    .zip(back.chunks(Q4_BLOCK))
-                    .enumerate()
-                    .map(|(i, x)| (i, x))
+                for (block, (a, b)) in
+                    row.chunks(Q4_BLOCK).zip(back.chunks(Q4_BLOCK)).enumerate().map(|(i, x)| (i, x))
                 {
                     let step = match format {
                         Format::F32 => 0.0,

@@ -27,9 +27,7 @@ impl Shape {
 
     /// All dimensions but the innermost, multiplied: the rows of the value seen as a matrix.
     pub fn rows(&self) -> usize {
-        self.dims()
-            .split_last()
-            .map_or(1, |(_, outer)| outer.iter().product())
+        self.dims().split_last().map_or(1, |(_, outer)| outer.iter().product())
     }
 
     /// The same shape with another innermost dimension.
@@ -46,10 +44,7 @@ impl<const R: usize> From<[usize; R]> for Shape {
         const { assert!(R <= 4, "a shape has at most four dimensions") };
         let mut dims = [1; 4];
         dims[..R].copy_from_slice(&from);
-        Shape {
-            dims,
-            rank: R as u8,
-        }
+        Shape { dims, rank: R as u8 }
     }
 }
 

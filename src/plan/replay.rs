@@ -1,0 +1,306 @@
+//! Replaying a plan: the runtime that holds a model's weights and its compiled plans.
+
+use web_time::Instant;
+
+use super::{CpuIo, Plan, Recorder, WeightId};
+use crate::error::Result;
+use crate::tensor::{DType, HostWeight};
+use crate::{cpu, err, gpu, Code};
+
+/// Plans kept per model. A text model sees a handful of lengths; a plan holds no weights, and
+/// recording one again costs well under a millisecond on the CPU.
+const PLANS: usize = 8;
+
+/// What distinguishes the plans of one model: the sizes of its inputs.
+pub type PlanKey = [usize; 4];
+
+/// An input of a run.
+#[derive(Debug, Clone, Copy)]
+pub enum HostValue<'a> {
+    F32(&'a [f32]),
+    U32(&'a [u32]),
+}
+
+impl HostValue<'_> {
+    pub fn len(&self) -> usize {
+        match self {
+            HostValue::F32(v) => v.len(),
+            HostValue::U32(v) => v.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn dtype(&self) -> DType {
+        match self {
+            HostValue::F32(_) => DType::F32,
+            HostValue::U32(_) => DType::U32,
+        }
+    }
+}
+
+/// The outputs of a run, by name.
+#[derive(Debug, Default)]
+pub struct Outputs(pub Vec<(String, Vec<f32>)>);
+
+impl Outputs {
+    /// Takes the named output.
+    pub fn take(&mut self, name: &str) -> Result<Vec<f32>> {
+        match self.0.iter().position(|(n, _)| n == name) {
+            Some(at) => Ok(self.0.swap_remove(at).1),
+            None => Err(err!(Code::Internal, "the run has no output named {name:?}")),
+        }
+    }
+}
+
+/// Time spent in one step of the last profiled run.
+#[derive(Debug, Clone)]
+pub struct StepTiming {
+    pub op: &'static str,
+    pub ms: f64,
+}
+
+/// What a runtime has done since it was made; tests assert on it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    pub runs: usize,
+    pub plans: usize,
+    pub gpu: gpu::Counters,
+}
+
+enum Backend {
+    Cpu { weights: Vec<cpu::Weight>, scratch: cpu::Scratch },
+    Gpu { device: gpu::Device, weights: Vec<gpu::Weight> },
+}
+
+enum Compiled {
+    Cpu { plan: Plan, slots: Vec<cpu::Buffer> },
+    Gpu(gpu::Compiled),
+}
+
+/// The weights of one model on one device, and its compiled plans.
+pub struct Runtime {
+    backend: Backend,
+    plans: Vec<(PlanKey, Compiled)>,
+    counters: Counters,
+    /// Filled by CPU runs when `profile` is on.
+    timings: Vec<StepTiming>,
+    pub profile: bool,
+}
+
+impl Runtime {
+    /// A runtime on the CPU; weights follow by [`Runtime::push_weight`].
+    pub fn cpu() -> Self {
+        Self::new(Backend::Cpu { weights: Vec::new(), scratch: cpu::Scratch::default() })
+    }
+
+    /// A runtime on a GPU device; weights follow by [`Runtime::push_weight`].
+    pub fn gpu(device: gpu::Device) -> Self {
+        Self::new(Backend::Gpu { device, weights: Vec::new() })
+    }
+
+    fn new(backend: Backend) -> Self {
+        Runtime {
+            backend,
+            plans: Vec::new(),
+            counters: Counters::default(),
+            timings: Vec::new(),
+            profile: false,
+        }
+    }
+
+    pub fn is_gpu(&self) -> bool {
+        matches!(self.backend, Backend::Gpu { .. })
+    }
+
+    /// Moves the next weight to the device. Weights come in the order of their ids.
+    pub fn push_weight(&mut self, weight: HostWeight) -> Result<WeightId> {
+        let id = match &mut self.backend {
+            Backend::Cpu { weights, .. } => {
+                weights.push(cpu::Weight::new(weight));
+                weights.len()
+            }
+            Backend::Gpu { device, weights } => {
+                weights.push(device.upload(weight)?);
+                weights.len()
+            }
+        };
+        Ok(WeightId(id as u32 - 1))
+    }
+
+    /// Runs the model that `record` writes down, for inputs of the sizes that `key` names.
+    ///
+    /// The first run of a key records and compiles; later ones only replay.
+    pub async fn run(
+        &mut self,
+        key: PlanKey,
+        record: impl FnOnce(&mut Recorder),
+        inputs: &[(&str, HostValue<'_>)],
+    ) -> Result<Outputs> {
+        match self.plans.iter().position(|(k, _)| *k == key) {
+            Some(at) => {
+                let plan = self.plans.remove(at);
+                self.plans.push(plan); // most recently used last
+            }
+            None => {
+                let mut recorder = Recorder::new();
+                record(&mut recorder);
+                let compiled = self.compile(recorder.finish()?)?;
+                if self.plans.len() == PLANS {
+                    self.plans.remove(0);
+                }
+                self.plans.push((key, compiled));
+            }
+        }
+        let last = self.plans.len() - 1;
+        let (_, plan) = &mut self.plans[last];
+        self.counters.runs += 1;
+        replay(&mut self.backend, plan, inputs, self.profile.then_some(&mut self.timings)).await
+    }
+
+    /// Runs once with inner values read back too; nothing is cached.
+    pub async fn run_tapped(
+        &mut self,
+        taps: &[&str],
+        record: impl FnOnce(&mut Recorder),
+        inputs: &[(&str, HostValue<'_>)],
+    ) -> Result<Outputs> {
+        let mut recorder = Recorder::with_taps(taps.iter().copied());
+        record(&mut recorder);
+        let mut plan = self.compile(recorder.finish()?)?;
+        replay(&mut self.backend, &mut plan, inputs, None).await
+    }
+
+    fn compile(&mut self, plan: Plan) -> Result<Compiled> {
+        self.counters.plans += 1;
+        Ok(match &self.backend {
+            Backend::Cpu { .. } => {
+                let slots = plan.slots.iter().map(|s| cpu::Buffer::new(s.len, s.dtype)).collect();
+                Compiled::Cpu { plan, slots }
+            }
+            Backend::Gpu { device, weights } => Compiled::Gpu(device.compile(plan, weights)?),
+        })
+    }
+
+    /// Work done so far.
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.counters;
+        if let Backend::Gpu { device, .. } = &self.backend {
+            counters.gpu = device.counters();
+        }
+        counters
+    }
+
+    /// Time per step of the last run made with `profile` on.
+    pub fn timings(&self) -> &[StepTiming] {
+        &self.timings
+    }
+
+    /// Bytes held on the device: weights, and the slots of the cached plans.
+    pub fn bytes(&self) -> (usize, usize) {
+        let weights = match &self.backend {
+            Backend::Cpu { weights, .. } => weights.iter().map(cpu::Weight::bytes).sum(),
+            Backend::Gpu { weights, .. } => weights.iter().map(gpu::Weight::bytes).sum(),
+        };
+        let slots = self.plans.iter().map(|(_, plan)| plan.bytes()).sum();
+        (weights, slots)
+    }
+}
+
+impl Compiled {
+    fn bytes(&self) -> usize {
+        match self {
+            Compiled::Cpu { plan, .. } => plan.slots.iter().map(|s| s.len * s.dtype.size()).sum(),
+            Compiled::Gpu(plan) => plan.bytes(),
+        }
+    }
+}
+
+async fn replay(
+    backend: &mut Backend,
+    plan: &mut Compiled,
+    inputs: &[(&str, HostValue<'_>)],
+    timings: Option<&mut Vec<StepTiming>>,
+) -> Result<Outputs> {
+    match (backend, plan) {
+        (Backend::Cpu { weights, scratch }, Compiled::Cpu { plan, slots }) => {
+            check_inputs(plan, inputs)?;
+            Ok(replay_cpu(plan, slots, weights, scratch, inputs, timings))
+        }
+        (Backend::Gpu { device, .. }, Compiled::Gpu(plan)) => device.run(plan, inputs).await,
+        _ => Err(err!(Code::Internal, "a plan compiled for another device")),
+    }
+}
+
+/// Every input of the plan is there, with its dtype and length.
+pub(crate) fn check_inputs(plan: &Plan, inputs: &[(&str, HostValue<'_>)]) -> Result<()> {
+    for (name, id) in &plan.inputs {
+        let value = plan.values[id.index()];
+        let Some((_, given)) = inputs.iter().find(|(n, _)| n == name) else {
+            return Err(err!(Code::Internal, "the run lacks its input {name:?} {}", value.shape));
+        };
+        if given.len() != value.shape.len() || given.dtype() != value.dtype {
+            return Err(err!(
+                Code::Internal,
+                "input {name:?} has {} elements of {:?}, the plan wants {} of {:?}",
+                given.len(),
+                given.dtype(),
+                value.shape,
+                value.dtype
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn replay_cpu(
+    plan: &Plan,
+    slots: &mut [cpu::Buffer],
+    weights: &[cpu::Weight],
+    scratch: &mut cpu::Scratch,
+    inputs: &[(&str, HostValue<'_>)],
+    mut timings: Option<&mut Vec<StepTiming>>,
+) -> Outputs {
+    for (name, given) in inputs {
+        if let Some((_, id)) = plan.inputs.iter().find(|(n, _)| n == name) {
+            let slot = &mut slots[plan.values[id.index()].slot.index()];
+            match (slot, given) {
+                (cpu::Buffer::F32(slot), HostValue::F32(v)) => slot[..v.len()].copy_from_slice(v),
+                (cpu::Buffer::U32(slot), HostValue::U32(v)) => slot[..v.len()].copy_from_slice(v),
+                _ => {} // check_inputs compared the dtypes
+            }
+        }
+    }
+    if let Some(timings) = timings.as_deref_mut() {
+        timings.clear();
+    }
+    for step in &plan.steps {
+        let start = timings.is_some().then(Instant::now);
+        let out = plan.values[step.writes.index()];
+        // The output leaves the slots while its step runs: no op reads the slot it writes.
+        let mut buffer =
+            std::mem::replace(&mut slots[out.slot.index()], cpu::Buffer::U32(Vec::new()));
+        if let cpu::Buffer::F32(buffer) = &mut buffer {
+            step.op.run(&mut CpuIo {
+                slots,
+                reads: &step.reads,
+                values: &plan.values,
+                weights,
+                out: &mut buffer[..out.shape.len()],
+                scratch,
+            });
+        }
+        slots[out.slot.index()] = buffer;
+        if let (Some(timings), Some(start)) = (timings.as_deref_mut(), start) {
+            let ms = start.elapsed().as_secs_f64() * 1e3;
+            timings.push(StepTiming { op: step.op.name(), ms });
+        }
+    }
+    let read = |(name, id): &(String, super::ValueId)| {
+        let value = plan.values[id.index()];
+        (name.clone(), slots[value.slot.index()].f32()[..value.shape.len()].to_vec())
+    };
+    Outputs(plan.outputs.iter().map(read).collect())
+}
