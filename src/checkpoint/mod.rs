@@ -4,6 +4,8 @@
 //! [`Manifest`] they fill is checked against the header of the file, and tensors are then
 //! converted one by one as they arrive and handed to the device.
 
+mod config;
 mod manifest;
 
+pub use config::Config;
 pub use manifest::{Declared, Kind, Manifest, Scope};
