@@ -73,8 +73,8 @@ impl Scope {
         }
     }
 
-    fn declare(&self, names: &[&str], rows: usize, cols: usize, kind: Kind) -> WeightId {
-        let names = names.iter().map(|name| self.join(name)).collect();
+    fn declare(&self, names: &[impl AsRef<str>], rows: usize, cols: usize, kind: Kind) -> WeightId {
+        let names = names.iter().map(|name| self.join(name.as_ref())).collect();
         let weights = &mut self.manifest.borrow_mut().weights;
         weights.push(Declared { names, rows, cols, kind });
         WeightId(weights.len() as u32 - 1)
@@ -91,7 +91,7 @@ impl Scope {
     }
 
     /// Sensitive matrices `[n, k]` each, stacked into one `[names.len() * n, k]`.
-    pub fn stacked(&self, names: &[&str], n: usize, k: usize) -> WeightId {
+    pub fn stacked(&self, names: &[impl AsRef<str>], n: usize, k: usize) -> WeightId {
         self.declare(names, n, k, Kind::Sensitive)
     }
 
@@ -106,7 +106,7 @@ impl Scope {
     }
 
     /// Vectors `[n]` each, one after the other.
-    pub fn stacked_vector(&self, names: &[&str], n: usize) -> WeightId {
+    pub fn stacked_vector(&self, names: &[impl AsRef<str>], n: usize) -> WeightId {
         self.declare(names, n, 1, Kind::Vector)
     }
 
