@@ -1,8 +1,6 @@
 //! Text encoders behind one door: the registry of architectures, the inputs they share, and the
 //! model as tasks see it.
 
-use std::borrow::Cow;
-
 use super::{bert, distilbert};
 use crate::checkpoint::{Config, Manifest, Scope};
 use crate::error::Result;
@@ -120,9 +118,6 @@ impl Net {
 /// A text encoder with its weights on a device.
 pub struct TextModel {
     net: Net,
-    head: Head,
-    /// The token that pads batches on the GPU.
-    pad: u32,
     /// Where the weights are and runs happen; the loader fills it.
     pub runtime: Runtime,
 }
@@ -131,32 +126,17 @@ impl TextModel {
     /// Declares the model: what comes back beside it is what its checkpoint must hold.
     pub fn new(config: &Config, head: Head, runtime: Runtime) -> Result<(Self, Manifest)> {
         let (net, manifest) = Net::new(config, head)?;
-        let pad = config.usize("pad_token_id", Some(0))? as u32;
-        Ok((TextModel { net, head, pad, runtime }, manifest))
+        Ok((TextModel { net, runtime }, manifest))
     }
 
-    /// The head's output for the real tokens, rows or sequences of `batch`, row-major:
-    /// `[R, L]` for heads on sequences and masks, `[M, L]` for heads on tokens, `[M, H]` or
-    /// `[B, H]` for the bare encoder.
+    /// The head's output for a batch, row-major: `[R, L]` for heads on sequences and masks,
+    /// `[M, L]` for heads on tokens, `[M, H]` or `[B, H]` for the bare encoder.
     pub async fn run(&mut self, batch: &Batch) -> Result<Vec<f32>> {
-        let mut padded = Cow::Borrowed(batch); // few plans on the GPU, exact sizes on the CPU
-        if self.runtime.is_gpu() {
-            padded.to_mut().pad(self.pad);
-        }
-        let sizes = sizes(&padded);
+        let sizes = sizes(batch);
         let (net, pooling) = (&self.net, batch.pooling);
         let record = |g: &mut Recorder| record(net, g, sizes, pooling);
         let key = [sizes[0], sizes[1], sizes[2], pooling as usize];
-        let mut out = self.runtime.run(key, record, &inputs(&padded)).await?.take(OUTPUT)?;
-        // The padding comes last: what is real is a prefix.
-        let [m, r, b] = [batch.tokens, batch.head_rows, batch.sequences];
-        let (real, all) = match (self.head, pooling) {
-            (Head::Token | Head::Question, _) | (Head::Encoder, Pooling::None) => (m, sizes[0]),
-            (Head::Encoder, Pooling::Mean) => (b, sizes[2]),
-            _ => (r, sizes[1]),
-        };
-        out.truncate(out.len() / all.max(1) * real);
-        Ok(out)
+        self.runtime.run(key, record, &inputs(batch)).await?.take(OUTPUT)
     }
 
     /// Runs once with inner values read back too, under the names of `transformers`' modules.
