@@ -15,6 +15,17 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// The name in shaders.
+    pub fn name(self) -> &'static str {
+        match self {
+            Activation::None => "none",
+            Activation::Gelu => "gelu",
+            Activation::GeluNew => "gelu_new",
+            Activation::Relu => "relu",
+            Activation::Tanh => "tanh",
+        }
+    }
+
     /// The activation of one value.
     pub fn apply(self, x: f32) -> f32 {
         match self {

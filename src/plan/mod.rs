@@ -10,6 +10,7 @@ mod replay;
 mod slots;
 
 pub use recorder::{Recorder, Tensor, ValueId};
+pub(crate) use replay::check_inputs;
 pub use replay::{Counters, HostValue, Outputs, PlanKey, Runtime, StepTiming};
 pub use slots::{Slot, SlotId};
 
@@ -62,6 +63,14 @@ pub struct Plan {
     pub inputs: Vec<(&'static str, ValueId)>,
     /// Values the caller reads back, by name: the outputs, then the taps asked for.
     pub outputs: Vec<(String, ValueId)>,
+}
+
+impl Plan {
+    /// Bytes of a value.
+    pub fn bytes_of(&self, id: ValueId) -> usize {
+        let value = self.values[id.index()];
+        value.shape.len() * value.dtype.size()
+    }
 }
 
 /// What an op's CPU kernel sees of its step.

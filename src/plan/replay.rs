@@ -85,7 +85,7 @@ pub struct Runtime {
     backend: Backend,
     plans: Vec<(PlanKey, Compiled)>,
     counters: Counters,
-    /// Filled by CPU runs when `profile` is on.
+    /// Filled by runs when `profile` is on.
     timings: Vec<StepTiming>,
     pub profile: bool,
 }
@@ -229,7 +229,9 @@ async fn replay(
             check_inputs(plan, inputs)?;
             Ok(replay_cpu(plan, slots, weights, scratch, inputs, timings))
         }
-        (Backend::Gpu { device, .. }, Compiled::Gpu(plan)) => device.run(plan, inputs).await,
+        (Backend::Gpu { device, .. }, Compiled::Gpu(plan)) => {
+            device.run(plan, inputs, timings).await
+        }
         _ => Err(err!(Code::Internal, "a plan compiled for another device")),
     }
 }

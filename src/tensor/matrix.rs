@@ -31,6 +31,16 @@ pub enum Format {
 }
 
 impl Format {
+    /// The name in shaders, options and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::F32 => "f32",
+            Format::F16 => "f16",
+            Format::Q8 => "q8",
+            Format::Q4 => "q4",
+        }
+    }
+
     /// Bytes of data (without scales) that one row of `k` elements takes.
     pub fn row_bytes(self, k: usize) -> usize {
         match self {
