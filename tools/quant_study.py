@@ -31,12 +31,13 @@ def symmetric(x: torch.Tensor, levels: int, size: int | None) -> torch.Tensor:
     return (torch.round(b / scale).clamp(-levels, levels) * scale).flatten(-2)
 
 
-def asymmetric(x: torch.Tensor, steps: int) -> torch.Tensor:
-    """Rounds each row to 0..steps with a zero point, as dynamic quantization in XNNPACK does."""
-    low, high = x.amin(-1, keepdim=True).clamp_max(0), x.amax(-1, keepdim=True).clamp_min(0)
+def asymmetric(x: torch.Tensor, steps: int, size: int | None) -> torch.Tensor:
+    """Rounds each block to 0..steps with a zero point, as dynamic quantization in XNNPACK does per row."""
+    b = blocks(x, size)
+    low, high = b.amin(-1, keepdim=True).clamp_max(0), b.amax(-1, keepdim=True).clamp_min(0)
     scale = ((high - low) / steps).clamp_min(1e-30)
     zero = torch.round(-low / scale)
-    return ((torch.round(x / scale) + zero).clamp(0, steps) - zero) * scale
+    return (((torch.round(b / scale) + zero).clamp(0, steps) - zero) * scale).flatten(-2)
 
 
 def round4(b: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
@@ -79,6 +80,8 @@ def q4_search(x: torch.Tensor, size: int = 32, half_scale: bool = False) -> torc
 WEIGHTS = {
     "f32": lambda w: w,
     "i8 channel": lambda w: symmetric(w, 127, None),
+    "i8 /128": lambda w: symmetric(w, 127, 128),
+    "i8 /64": lambda w: symmetric(w, 127, 64),
     "i8 /32": lambda w: symmetric(w, 127, 32),
     "i7 channel": lambda w: symmetric(w, 63, None),
     "i7 /128": lambda w: symmetric(w, 63, 128),
@@ -95,12 +98,15 @@ ACTIVATIONS = {
     "i8 /128": lambda x: symmetric(x, 127, 128),
     "i8 /64": lambda x: symmetric(x, 127, 64),
     "i8 /32": lambda x: symmetric(x, 127, 32),
-    "u8 row, zero point": lambda x: asymmetric(x, 255),
+    "u8 row, zero point": lambda x: asymmetric(x, 255, None),
+    "u8 /128, zero point": lambda x: asymmetric(x, 255, 128),
+    "u8 /64, zero point": lambda x: asymmetric(x, 255, 64),
+    "u8 /32, zero point": lambda x: asymmetric(x, 255, 32),
     "i7 row": lambda x: symmetric(x, 63, None),
     "i7 /128": lambda x: symmetric(x, 63, 128),
     "i7 /64": lambda x: symmetric(x, 63, 64),
     "i7 /32": lambda x: symmetric(x, 63, 32),
-    "u7 row, zero point": lambda x: asymmetric(x, 127),
+    "u7 row, zero point": lambda x: asymmetric(x, 127, None),
 }
 TABLES = {
     "f32": lambda e: e,
@@ -109,15 +115,35 @@ TABLES = {
     "q4 mse": q4_search,
 }
 
+# q4 with some Linears kept at 8 bits: the format for those whose module name contains a key, else q4.
+MIXED = {
+    "q4 extreme/-8; value i8": (("value",), q4_signed),
+    "q4 extreme/-8; value, attention.output i8": (("value", "attention.output"), q4_signed),
+    "q4 mse; value i8": (("value",), q4_search),
+    "q4 mse; value, attention.output i8": (("value", "attention.output"), q4_search),
+    "q4 mse; all attention i8": (("attention",), q4_search),
+    "q4 mse; value, intermediate i8": (("value", "intermediate"), q4_search),
+}
+
 CASES = (
     [("i8 channel", "f32", "f32"), ("i8 channel", "f32", "i8 row"), ("f32", "f32", "i8 row"), ("f32", "f32", "q4 mse")]
     + [("i8 channel", a, "i8 row") for a in ACTIVATIONS if a != "f32"]
-    + [("i8 /32", "i8 /32", "i8 row"), ("i8 /32", "i7 /32", "i8 row")]
-    + [(w, a, "i8 row") for w in ("i7 channel", "i7 /128", "i7 /64", "i7 /32") for a in ("f32", "i8 row", "i8 /32")]
+    + [(f"i8 /{n}", a, "i8 row") for n in (128, 64, 32) for a in (f"i8 /{n}", f"u8 /{n}, zero point")]
+    + [("i8 /32", "i7 /32", "i8 row"), ("i7 channel", "f32", "i8 row"), ("i7 channel", "i8 row", "i8 row")]
+    + [(f"i7 /{n}", a, "i8 row") for n in (128, 64, 32) for a in ("f32", f"i8 /{n}", f"u8 /{n}, zero point")]
     + [(w, "f32", "f32") for w in ("q4 extreme/-8", "q4 absmax/7", "q4 mse", "q4 mse, f16 scale")]
     + [(w, a, "i8 row") for w in ("q4 extreme/-8", "q4 mse") for a in ("f32", "i8 row", "i8 /64", "i8 /32", "i7 /32")]
     + [("q4 extreme/-8", "i8 /32", "q4 extreme/-8"), ("q4 mse", "i8 /32", "q4 mse")]
+    + [(w, a, "i8 row") for w in MIXED for a in ("f32", "i8 /32")]
+    + [("q4 mse; value, attention.output i8", "i8 /64", "i8 row"), ("q4 mse; value, attention.output i8", "i8 row", "i8 row")]
 )
+
+
+def quantize(name: str, module: str, weight: torch.Tensor) -> torch.Tensor:
+    if name in MIXED:
+        kept, q4 = MIXED[name]
+        return symmetric(weight, 127, None) if any(k in module for k in kept) else q4(weight)
+    return WEIGHTS[name](weight)
 
 
 class Study:
@@ -125,7 +151,8 @@ class Study:
 
     def __init__(self, model: torch.nn.Module, tokenizer, sentences: list[str]):
         self.model = model.eval()
-        self.linears = [m for m in model.modules() if isinstance(m, torch.nn.Linear)]
+        named = [(n, m) for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)]
+        self.names, self.linears = zip(*named)
         self.table = model.get_input_embeddings()
         self.originals = [m.weight.data.clone() for m in self.linears]
         self.original_table = self.table.weight.data.clone()
@@ -144,7 +171,7 @@ class Study:
     @torch.no_grad()
     def run(self, weight: str, activation: str, table: str) -> list[torch.Tensor]:
         if weight not in self.quantized:
-            self.quantized = {weight: [WEIGHTS[weight](w) for w in self.originals]}
+            self.quantized = {weight: [quantize(weight, n, w) for n, w in zip(self.names, self.originals)]}
         for m, w in zip(self.linears, self.quantized[weight]):
             m.weight.data = w
         self.table.weight.data = TABLES[table](self.original_table)
