@@ -73,7 +73,7 @@ VARIANTS = {
     ),
     "bert-nli": Variant(
         "BertForSequenceClassification", 5, zero_shot() + classification(), labels=["contradiction", "neutral", "entailment"],
-        config={"max_position_embeddings": 48}, tokenizer={"max_length": 48}, gain=8.0,
+        config={"max_position_embeddings": 48}, tokenizer={"max_length": 48}, gain=4.0,
     ),
     "bert-tokcls": Variant(
         "BertForTokenClassification", 6, tagging(), {"max_position_embeddings": 26}, labels=ENTITIES, cased=True,
@@ -84,7 +84,7 @@ VARIANTS = {
         labels=ENTITIES, tokenizer={"max_length": 30}, form="vocab-only", pairs=False, gain=4.0,
     ),
     "bert-qa": Variant(
-        "BertForQuestionAnswering", 8, answering(), {"max_position_embeddings": 40}, tokenizer={"max_length": 40}, gain=3.0,
+        "BertForQuestionAnswering", 23, answering(), {"max_position_embeddings": 40}, tokenizer={"max_length": 40}, gain=3.0,
     ),
     "bert-mlm": Variant(
         "BertForMaskedLM", 9, masking(), {"hidden_act": "gelu_new", "max_position_embeddings": 64}, gain=1.0,
