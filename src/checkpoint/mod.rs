@@ -6,6 +6,8 @@
 
 mod config;
 mod manifest;
+mod stopgap;
 
 pub use config::Config;
 pub use manifest::{Declared, Kind, Manifest, Scope};
+pub use stopgap::{Index, Reader};

@@ -11,7 +11,7 @@ use super::device::Device;
 use super::encoder::Encoder;
 use super::{read_back, Weight};
 use crate::error::Result;
-use crate::plan::{check_inputs, HostValue, Outputs, Plan, StepTiming};
+use crate::plan::{check_inputs, HostValue, Outputs, Plan, StepTiming, Weights};
 use crate::{err, Code};
 
 /// Parameter blocks stand this far apart: the default and largest
@@ -68,7 +68,7 @@ impl Compiled {
 
 impl Device {
     /// Compiles a plan: every buffer, pipeline and bind group a run needs.
-    pub fn compile(&self, plan: Plan, weights: &[Weight]) -> Result<Compiled> {
+    pub fn compile(&self, plan: Plan, weights: &Weights<Weight>) -> Result<Compiled> {
         self.check()?;
         let usage = wgpu::BufferUsages::STORAGE
             | wgpu::BufferUsages::COPY_SRC

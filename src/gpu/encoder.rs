@@ -4,7 +4,7 @@ use super::device::Device;
 use super::pipelines::{Access, Pipeline};
 use super::{Caps, Chunk, Constants, MatrixBuffers, Shader, Weight};
 use crate::error::Result;
-use crate::plan::{Plan, Step, ValueId, WeightId};
+use crate::plan::{Plan, Step, ValueId, WeightId, Weights};
 use crate::tensor::Shape;
 use crate::{err, Code};
 
@@ -53,7 +53,7 @@ pub struct Encoder<'a> {
     pub(super) device: &'a Device,
     pub(super) plan: &'a Plan,
     pub(super) slots: &'a [wgpu::Buffer],
-    pub(super) weights: &'a [Weight],
+    pub(super) weights: &'a Weights<Weight>,
     pub(super) step: usize,
     pub(super) encoded: Vec<Encoded>,
 }
@@ -94,7 +94,7 @@ impl Encoder<'_> {
 
     /// A vector weight.
     pub fn vector(&self, id: WeightId) -> Result<Binding> {
-        match self.weights.get(id.0 as usize) {
+        match self.weights.get(id) {
             Some(Weight::Vector { buffer, .. }) => Ok(whole(buffer, Access::Read)),
             other => Err(self.wrong_weight("vector", id, other)),
         }
@@ -102,7 +102,7 @@ impl Encoder<'_> {
 
     /// A matrix weight.
     pub fn matrix(&self, id: WeightId) -> Result<std::rc::Rc<MatrixBuffers>> {
-        match self.weights.get(id.0 as usize) {
+        match self.weights.get(id) {
             Some(Weight::Matrix(matrix)) => Ok(matrix.clone()),
             other => Err(self.wrong_weight("matrix", id, other)),
         }

@@ -128,6 +128,11 @@ impl Bert {
         Ok(Bert { embeddings, layers, head })
     }
 
+    /// H
+    pub fn hidden(&self) -> usize {
+        self.embeddings.hidden
+    }
+
     /// The head's output for a ragged batch.
     pub fn forward(&self, g: &mut Recorder, x: &TextInputs) -> Tensor {
         let e = &self.embeddings;

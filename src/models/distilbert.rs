@@ -116,6 +116,11 @@ impl DistilBert {
         Ok(DistilBert { word, position, norm, hidden, layers, head })
     }
 
+    /// H
+    pub fn hidden(&self) -> usize {
+        self.hidden
+    }
+
     /// The head's output for a ragged batch.
     pub fn forward(&self, g: &mut Recorder, x: &TextInputs) -> Tensor {
         let tables = [(x.ids, self.word), (x.positions, self.position)];

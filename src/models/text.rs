@@ -6,7 +6,7 @@ use crate::checkpoint::{Config, Manifest, Scope};
 use crate::error::Result;
 use crate::plan::{HostValue, Outputs, Recorder, Runtime, Tensor};
 use crate::preprocess::Batch;
-use crate::tensor::DType;
+use crate::tensor::{DType, Format};
 use crate::{err, Code};
 
 /// What sits on top of the encoder.
@@ -116,8 +116,11 @@ impl Net {
 }
 
 /// A text encoder with its weights on a device.
+#[derive(Debug)]
 pub struct TextModel {
     net: Net,
+    /// The format the weights came to, once they are loaded.
+    pub format: Option<Format>,
     /// Where the weights are and runs happen; the loader fills it.
     pub runtime: Runtime,
 }
@@ -126,7 +129,15 @@ impl TextModel {
     /// Declares the model: what comes back beside it is what its checkpoint must hold.
     pub fn new(config: &Config, head: Head, runtime: Runtime) -> Result<(Self, Manifest)> {
         let (net, manifest) = Net::new(config, head)?;
-        Ok((TextModel { net, runtime }, manifest))
+        Ok((TextModel { net, format: None, runtime }, manifest))
+    }
+
+    /// H, the width of hidden states.
+    pub fn hidden(&self) -> usize {
+        match &self.net {
+            Net::Bert(net) => net.hidden(),
+            Net::DistilBert(net) => net.hidden(),
+        }
     }
 
     /// The head's output for a batch, row-major: `[R, L]` for heads on sequences and masks,

@@ -7,6 +7,7 @@ mod encoder;
 pub mod feature_extraction;
 pub mod fill_mask;
 mod io;
+mod loader;
 pub mod next_sentence_prediction;
 pub mod question_answering;
 mod registry;
@@ -16,6 +17,7 @@ pub mod token_classification;
 pub mod zero_shot_classification;
 
 pub use encoder::{Encoder, Info};
+pub use loader::{DeviceChoice, LoadOptions, Loader, Opened, TextEncoder};
 pub use registry::Task;
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use tareas::gpu::Device;
-use tareas::plan::{HostValue, Recorder, Runtime, Tensor};
+use tareas::plan::{HostValue, Recorder, Runtime, Tensor, WeightId};
 use tareas::tensor::{DType, Format, HostWeight, Matrix};
 use tareas::Result;
 
@@ -100,11 +100,12 @@ pub async fn run_all(gpu: Option<&Device>) -> Report {
 }
 
 async fn run(mut runtime: Runtime, case: &Case) -> Result<Vec<f32>> {
-    for weight in &case.weights {
-        runtime.push_weight(match weight {
+    for (id, weight) in case.weights.iter().enumerate() {
+        let weight = match weight {
             Source::Vector(v) => HostWeight::Vector(v.clone()),
             Source::Matrix(m) => HostWeight::Matrix(m.clone()),
-        })?;
+        };
+        runtime.set_weight(WeightId(id as u32), weight)?;
     }
     let record = |g: &mut Recorder| {
         let mut tensors = Vec::new();
