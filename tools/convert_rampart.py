@@ -107,8 +107,10 @@ def read_weights(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
             centred = value.astype(np.int32) - int(zero)
             weights[name] = centred.astype(np.float32) * np.float32(scale)
             over = int((np.abs(centred).max(axis=1) > 127).sum())
-            print(f"{name}: u8 per tensor, scale {float(scale):.6g}, zero point {int(zero)}, "
-                  f"levels {centred.min()}..{centred.max()}, rows outside +-127: {over} of {len(value)}")
+            print(
+                f"{name}: u8 per tensor, scale {float(scale):.6g}, zero point {int(zero)}, "
+                f"levels {centred.min()}..{centred.max()}, rows outside +-127: {over} of {len(value)}"
+            )
         elif re.search(r"(LayerNorm\.(weight|bias)|\.bias)$", name):
             weights[name] = value
     print(f"MatMulNBits: {levels}")
@@ -136,7 +138,9 @@ def compare(onnx_path: Path, repo: Path) -> None:
         worst = max(worst, float(np.abs(ours - theirs).max()))
         tokens += len(ours)
         equal += int((ours.argmax(-1) == theirs.argmax(-1)).sum())
-    print(f"{len(sentences)} sentences, {tokens} tokens: labels equal {equal}/{tokens}, max |logit difference| {worst:.3g}")
+    print(
+        f"{len(sentences)} sentences, {tokens} tokens: labels equal {equal}/{tokens}, max |logit difference| {worst:.3g}"
+    )
     if worst > TOLERANCE or equal != tokens:
         raise SystemExit(f"the checkpoint differs from the ONNX graph (tolerance {TOLERANCE})")
 
@@ -153,6 +157,7 @@ def main() -> None:
         onnx_path = source / "onnx" / "model_q4.onnx"
         weights = read_weights(onnx.load(onnx_path).graph)
         save_file(weights, args.out / "model.safetensors", metadata={"format": "pt"})
+        (args.out / "model.safetensors").chmod(0o644)
         copy_files(source, FILES, args.out)
         (args.out / "NOTICE").write_text(NOTICE)
         compare(onnx_path, args.out)

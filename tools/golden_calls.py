@@ -42,7 +42,12 @@ def classification(pairs: bool = True, labels: int = 3) -> list[tuple]:
     if pairs:
         pair = {"text": TAP_PAIR[0], "text_pair": TAP_PAIR[1]}
         swapped = {"text": TAP_PAIR[1], "text_pair": TAP_PAIR[0]}
-        calls += [([pair], {}), ([pair], {"top_k": None}), ([[pair, swapped]], {}), ([[pair, swapped]], {"top_k": None})]
+        calls += [
+            ([pair], {}),
+            ([pair], {"top_k": None}),
+            ([[pair, swapped]], {}),
+            ([[pair, swapped]], {"top_k": None}),
+        ]
     return [("text-classification", a, k) for a, k in calls]
 
 
@@ -116,9 +121,22 @@ def answering() -> list[tuple]:
         {"question": question, "context": long, "doc_stride": 5, "top_k": 3},
         {"question": question, "context": long, "doc_stride": 0, "top_k": 2},
         {"question": question, "context": long, "max_seq_len": 24, "doc_stride": 8, "top_k": 3},
-        {"question": question, "context": long, "max_seq_len": 24, "doc_stride": 8, "handle_impossible_answer": True, "top_k": 3},
+        {
+            "question": question,
+            "context": long,
+            "max_seq_len": 24,
+            "doc_stride": 8,
+            "handle_impossible_answer": True,
+            "top_k": 3,
+        },
         # The fast tokenizer's path ignores max_question_len; a question that leaves no room is an error.
-        {"question": "Who lives in Paris, and who is in London?", "context": context, "max_question_len": 4, "doc_stride": 4, "top_k": 2},
+        {
+            "question": "Who lives in Paris, and who is in London?",
+            "context": context,
+            "max_question_len": 4,
+            "doc_stride": 4,
+            "top_k": 2,
+        },
         {"question": "Who lives in Paris, who works at Google, and who is in London? " * 2, "context": context},
         {"question": [question, "What was naïve?"], "context": [context, TEXTS["accents"]]},
         {"question": [question, "Where is Anna?"], "context": context},

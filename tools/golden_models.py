@@ -126,7 +126,9 @@ def with_old_names(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         for k, v in tensors.items()
     }
     (positions,) = (k for k in tensors if k.endswith("embeddings.position_embeddings.weight"))
-    renamed[positions.replace("position_embeddings.weight", "position_ids")] = torch.arange(len(tensors[positions]))[None]
+    renamed[positions.replace("position_embeddings.weight", "position_ids")] = torch.arange(len(tensors[positions]))[
+        None
+    ]
     return renamed
 
 

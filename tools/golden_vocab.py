@@ -27,7 +27,31 @@ ACCENTED = list("éèüñçöåßøæœłıμσςδοπαωяж") + ["café", "n
 CJK = list("東京中国文人日本語大北") + ["カ", "タ", "の", "ひ"]
 HANGUL = ["한", "국", "서", "울", "한국", "서울"]
 EMOJI = ["😀", "🎉", "👍", "❤"]
-OTHER = ["…", "—", "–", "“", "”", "‘", "’", "€", "£", "°", "½", "²", "−", "、", "。", "「", "」", "¿", "¡", "ﬁ", "i̇", "นี", "สวัส"]
+OTHER = [
+    "…",
+    "—",
+    "–",
+    "“",
+    "”",
+    "‘",
+    "’",
+    "€",
+    "£",
+    "°",
+    "½",
+    "²",
+    "−",
+    "、",
+    "。",
+    "「",
+    "」",
+    "¿",
+    "¡",
+    "ﬁ",
+    "i̇",
+    "นี",
+    "สวัส",
+]
 
 
 def jamo(syllables: list[str]) -> list[str]:
@@ -43,7 +67,21 @@ def vocabulary(cased: bool) -> list[str]:
     tokens += ["##" + c for c in string.digits + letters]
     tokens += WORDS + SUBWORDS
     if cased:
-        tokens += ["The", "He", "She", "They", "It", "Paris", "London", "Berlin", "Tokyo", "France", "Maria", "John", "Anna"]
+        tokens += [
+            "The",
+            "He",
+            "She",
+            "They",
+            "It",
+            "Paris",
+            "London",
+            "Berlin",
+            "Tokyo",
+            "France",
+            "Maria",
+            "John",
+            "Anna",
+        ]
         tokens += ["Garcia", "Google", "É", "Über", "Ñ", "Ω"]
     tokens += ACCENTED + ["##" + c for c in "éèüñçößøσςδοωж"] + ["##\u0301", "\u0301"]
     tokens += CJK + ["##" + c for c in "京国タの"] + HANGUL + ["##국", "##울"] + jamo(HANGUL)
@@ -97,8 +135,12 @@ def save(tokenizer: BertTokenizerFast, out: Path, form: str = "full") -> BertTok
         data = json.loads(path.read_text())
         data["truncation"] = {"direction": "Right", "max_length": 6, "strategy": "LongestFirst", "stride": 0}
         data["padding"] = {
-            "strategy": {"Fixed": 6}, "direction": "Right", "pad_to_multiple_of": None,
-            "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]",
+            "strategy": {"Fixed": 6},
+            "direction": "Right",
+            "pad_to_multiple_of": None,
+            "pad_id": 0,
+            "pad_type_id": 0,
+            "pad_token": "[PAD]",
         }
         path.write_text(json.dumps(data, ensure_ascii=False, indent=1))
     else:

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import torch
 import transformers
-from models import GOLDENS
 from safetensors.torch import save_file
 from transformers import AutoModel, AutoModelForTokenClassification, AutoTokenizer, pipeline
+
+from models import GOLDENS
 
 OUT = GOLDENS / "real"
 FULL_LOGITS = 20
@@ -40,8 +41,12 @@ def write(name: str, header: dict, rows: list[dict]) -> None:
 @torch.no_grad()
 def tagger(path: Path, sentences: list[str]) -> None:
     tokenizer = AutoTokenizer.from_pretrained(path)
-    model = AutoModelForTokenClassification.from_pretrained(path, dtype=torch.float32, attn_implementation="eager").eval()
-    pipe = pipeline("token-classification", model=model, tokenizer=tokenizer, device="cpu", aggregation_strategy="simple")
+    model = AutoModelForTokenClassification.from_pretrained(
+        path, dtype=torch.float32, attn_implementation="eager"
+    ).eval()
+    pipe = pipeline(
+        "token-classification", model=model, tokenizer=tokenizer, device="cpu", aggregation_strategy="simple"
+    )
     rows, kept, narrow = [], {}, 0
     for i, sentence in enumerate(sentences):
         row = encode(tokenizer, sentence)

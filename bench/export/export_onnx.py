@@ -97,7 +97,11 @@ def export_fp32(model: torch.nn.Module, path: Path) -> None:
 
 def export_q8(fp32: Path, path: Path) -> None:
     quantize_dynamic(
-        str(fp32), str(path), per_channel=False, reduce_range=False, weight_type=QuantType.QInt8,
+        str(fp32),
+        str(path),
+        per_channel=False,
+        reduce_range=False,
+        weight_type=QuantType.QInt8,
         extra_options={"EnableSubgraph": True},
     )
 
@@ -118,7 +122,9 @@ def check(model: torch.nn.Module, folder: Path) -> None:
         got = session.run(None, {name: value.numpy() for name, value in inputs.items()})[0]
         a, b = got.reshape(-1, got.shape[-1]), expected.reshape(-1, got.shape[-1])
         cosine = (a * b).sum(-1) / (np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1))
-        print(f"  {path.name}: {path.stat().st_size / 1e6:.1f} MB, max difference {np.abs(got - expected).max():.3g}, mean cosine {cosine.mean():.5f}")
+        print(
+            f"  {path.name}: {path.stat().st_size / 1e6:.1f} MB, max difference {np.abs(got - expected).max():.3g}, mean cosine {cosine.mean():.5f}"
+        )
         if path.name == "model.onnx" and np.abs(got - expected).max() > 1e-3:
             raise SystemExit(f"{path} is not the same model")
 
