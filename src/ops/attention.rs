@@ -37,7 +37,7 @@ impl Op for Attention {
     }
 
     fn run(&self, io: &mut CpuIo<'_>) {
-        cpu::attention(io.f32(0), io.u32(1), self.heads, self.scale, io.out);
+        cpu::attention(io.f32(0), io.u32(1), self.heads, self.scale, io.out, io.scratch);
     }
 
     fn encode(&self, io: &mut gpu::Encoder<'_>) -> Result<()> {
