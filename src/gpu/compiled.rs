@@ -5,11 +5,13 @@
 //! path in browsers). A run writes the inputs, replays the dispatches in one pass, copies the
 //! outputs to one staging buffer, submits once and maps it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
+use std::rc::Rc;
 
 use super::device::Device;
 use super::encoder::Encoder;
-use super::{read_back, Weight};
+use super::read_back::Staging;
+use super::Weight;
 use crate::error::Result;
 use crate::plan::{check_inputs, HostValue, Outputs, Plan, StepTiming, Weights};
 use crate::{err, Code};
@@ -29,10 +31,8 @@ pub struct Compiled {
     slots: Vec<wgpu::Buffer>,
     dispatches: Vec<Ready>,
     /// Where all outputs are read back through.
-    staging: Option<wgpu::Buffer>,
-    /// A map was asked for and not yet released: the caller dropped the last run half way.
-    mapping: Cell<bool>,
-    profile: RefCell<Option<Profile>>,
+    staging: Option<Staging>,
+    profile: RefCell<Option<Rc<Profile>>>,
     bytes: usize,
 }
 
@@ -47,11 +47,11 @@ struct Ready {
 }
 
 /// Timestamps around each dispatch; made by the first run that is timed.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Profile {
     queries: wgpu::QuerySet,
     resolved: wgpu::Buffer,
-    staging: wgpu::Buffer,
+    staging: Staging,
 }
 
 impl Compiled {
@@ -143,19 +143,12 @@ impl Device {
         let slot_bytes: usize = slots.iter().map(|s| s.size() as usize).sum();
         let bytes = slot_bytes + params.len() + out_bytes;
         self.check()?;
-        Ok(Compiled {
-            plan,
-            slots,
-            dispatches,
-            staging,
-            mapping: Cell::new(false),
-            profile: RefCell::new(None),
-            bytes,
-        })
+        Ok(Compiled { plan, slots, dispatches, staging, profile: RefCell::new(None), bytes })
     }
 
-    fn staging(&self, bytes: usize) -> Result<wgpu::Buffer> {
-        self.buffer(bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
+    fn staging(&self, bytes: usize) -> Result<Staging> {
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        Ok(Staging::new(self.buffer(bytes, usage)?))
     }
 
     /// Replays a compiled plan: inputs written, one pass, one submit, outputs read back. With
@@ -173,9 +166,7 @@ impl Device {
         let Some(staging) = &compiled.staging else {
             return Ok(Outputs::default());
         };
-        if compiled.mapping.replace(true) {
-            staging.unmap();
-        }
+        staging.release();
         for (name, id) in &plan.inputs {
             if let Some((_, given)) = inputs.iter().find(|(n, _)| n == name) {
                 let slot = &compiled.slots[plan.values[id.index()].slot.index()];
@@ -189,7 +180,7 @@ impl Device {
             Some(_) if self.caps().timestamps => Some(self.profile(compiled)?),
             _ => None,
         };
-        self.submit(compiled, staging, profile.as_ref());
+        self.submit(compiled, &staging.buffer, profile.as_deref());
         let outputs = self.read_outputs(compiled, staging).await?;
         if let Some(timings) = timings {
             timings.clear();
@@ -222,14 +213,21 @@ impl Device {
                 let queries = 0..2 * compiled.dispatches.len() as u32;
                 encoder.resolve_query_set(&profile.queries, queries, &profile.resolved, 0);
                 let bytes = profile.resolved.size();
-                encoder.copy_buffer_to_buffer(&profile.resolved, 0, &profile.staging, 0, bytes);
+                encoder.copy_buffer_to_buffer(
+                    &profile.resolved,
+                    0,
+                    &profile.staging.buffer,
+                    0,
+                    bytes,
+                );
             }
             None => {
+                let limit = self.options().flops_per_submit.unwrap_or(FLOPS_PER_SUBMIT);
                 let mut rest = &compiled.dispatches[..];
                 while !rest.is_empty() {
                     let mut flops = 0;
                     let mut chunk = 0;
-                    while chunk < rest.len() && flops < FLOPS_PER_SUBMIT {
+                    while chunk < rest.len() && flops < limit {
                         flops += rest[chunk].flops;
                         chunk += 1;
                     }
@@ -254,12 +252,12 @@ impl Device {
         self.count(|c| c.dispatches += compiled.dispatches.len());
     }
 
-    async fn read_outputs(&self, compiled: &Compiled, staging: &wgpu::Buffer) -> Result<Outputs> {
+    async fn read_outputs(&self, compiled: &Compiled, staging: &Staging) -> Result<Outputs> {
         let plan = &compiled.plan;
         self.map(staging).await?;
         let mut outputs = Outputs::default();
         {
-            let view = staging.get_mapped_range(..).map_err(|e| unreadable(&e))?;
+            let view = staging.buffer.get_mapped_range(..).map_err(|e| unreadable(&e))?;
             let mut at = 0;
             for (name, id) in &plan.outputs {
                 let bytes = plan.bytes_of(*id);
@@ -269,15 +267,14 @@ impl Device {
                 at += bytes;
             }
         }
-        staging.unmap();
-        compiled.mapping.set(false);
+        staging.release();
         self.count(|c| c.read_backs += 1);
         Ok(outputs)
     }
 
-    fn profile(&self, compiled: &Compiled) -> Result<Profile> {
+    fn profile(&self, compiled: &Compiled) -> Result<Rc<Profile>> {
         if let Some(profile) = compiled.profile.borrow().clone() {
-            profile.staging.unmap();
+            profile.staging.release();
             return Ok(profile);
         }
         let count = 2 * compiled.dispatches.len();
@@ -285,7 +282,7 @@ impl Device {
         let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
         let resolved = self.buffer(8 * count, usage)?;
         let staging = self.staging(8 * count)?;
-        let profile = Profile { queries, resolved, staging };
+        let profile = Rc::new(Profile { queries, resolved, staging });
         *compiled.profile.borrow_mut() = Some(profile.clone());
         Ok(profile)
     }
@@ -302,7 +299,7 @@ impl Device {
         let steps = compiled.plan.steps.iter();
         timings.extend(steps.map(|step| StepTiming { op: step.op.name(), ms: 0.0 }));
         {
-            let view = profile.staging.get_mapped_range(..).map_err(|e| unreadable(&e))?;
+            let view = profile.staging.buffer.get_mapped_range(..).map_err(|e| unreadable(&e))?;
             let ticks = |i: usize| {
                 let mut word = [0u8; 8];
                 word.copy_from_slice(&view[8 * i..8 * i + 8]);
@@ -313,13 +310,13 @@ impl Device {
                 timings[dispatch.step].ms += took as f64 * ms_per_tick;
             }
         }
-        profile.staging.unmap();
+        profile.staging.release();
         Ok(())
     }
 
     /// Maps a staging buffer; a failure is told by what happened to the device.
-    async fn map(&self, staging: &wgpu::Buffer) -> Result<()> {
-        let mapped = read_back::map(self.wgpu(), staging, staging.size()).await;
+    async fn map(&self, staging: &Staging) -> Result<()> {
+        let mapped = staging.map(self.wgpu()).await;
         self.check()?;
         mapped.map_err(|error| unreadable(&error))
     }

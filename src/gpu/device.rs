@@ -1,6 +1,6 @@
 //! A WebGPU device: how it is made, what it reports, how its errors become ours.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,8 +18,12 @@ pub struct DeviceOptions {
     pub max_binding: Option<u64>,
     /// Accelerations to leave unused.
     pub disable: Vec<Acceleration>,
+    /// Work after which a plan is submitted, in floating-point operations.
+    pub flops_per_submit: Option<usize>,
     /// Makes the self-test fail, to prove what follows from it.
     pub corrupt_self_test: bool,
+    /// The same, but only while this acceleration is in use.
+    pub corrupt_acceleration: Option<Acceleration>,
 }
 
 /// A WebGPU device and what was found out about it; a handle that is cheap to clone.
@@ -34,6 +38,7 @@ struct Inner {
     caps: Cell<Caps>,
     max_buffer: u64,
     options: DeviceOptions,
+    notes: RefCell<Vec<String>>,
     health: Arc<Health>,
     pipelines: Pipelines,
     counters: Cell<Counters>,
@@ -143,6 +148,7 @@ impl Device {
             caps: Cell::new(caps),
             max_buffer: limits.max_buffer_size,
             options,
+            notes: RefCell::default(),
             health,
             pipelines: Pipelines::default(),
             counters: Cell::new(Counters::default()),
@@ -158,6 +164,15 @@ impl Device {
     /// What the device can do and which accelerations are in use.
     pub fn caps(&self) -> Caps {
         self.0.caps.get()
+    }
+
+    /// What the self-test has switched off, and why.
+    pub fn notes(&self) -> Vec<String> {
+        self.0.notes.borrow().clone()
+    }
+
+    pub(super) fn note(&self, note: String) {
+        self.0.notes.borrow_mut().push(note);
     }
 
     /// Work done so far.

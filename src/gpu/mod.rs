@@ -19,6 +19,7 @@ mod encoder;
 mod pipelines;
 mod preprocess;
 mod read_back;
+mod self_test;
 mod weights;
 
 pub use caps::{Acceleration, Caps};
