@@ -53,13 +53,13 @@ const VOCABULARY: usize = 1000;
 
 impl Encoder {
     fn new(device: &Device, format: Format, [m, h, heads]: [usize; 3]) -> Result<Self> {
+        let shapes = [[VOCABULARY, h], [3 * h, h], [h, h], [4 * h, h], [h, 4 * h], [h, h]];
+        let matrices = (1..).zip(shapes).map(|(seed, [n, k])| matrix(seed, format, n, k));
+        let vectors = [vec![1.0; h], numbers(9, 4 * h, 0.1)].map(HostWeight::Vector);
         let mut runtime = Runtime::gpu(device.clone());
-        runtime.push_weight(matrix(1, format, VOCABULARY, h))?;
-        for (i, [n, k]) in [[3 * h, h], [h, h], [4 * h, h], [h, 4 * h], [h, h]].iter().enumerate() {
-            runtime.push_weight(matrix(2 + i as u32, format, *n, *k))?;
+        for (id, weight) in matrices.chain(vectors).enumerate() {
+            runtime.set_weight(WeightId(id as u32), weight)?;
         }
-        runtime.push_weight(HostWeight::Vector(vec![1.0; h]))?;
-        runtime.push_weight(HostWeight::Vector(numbers(9, 4 * h, 0.1)))?;
         let ids = (0..m as u32).map(|i| i * 37 % VOCABULARY as u32).collect();
         let segments = [0, m as u32].repeat(m);
         Ok(Encoder { runtime, m, h, heads, ids, segments })
@@ -234,7 +234,7 @@ fn a_timed_run_names_its_steps() {
     let Some(device) = gpu(DeviceOptions::default()) else { return };
     let mut encoder = Encoder::new(&device, Format::Q8, [20, 64, 4]).unwrap();
     let plain = encoder.run().unwrap();
-    encoder.runtime.profile = true;
+    encoder.runtime.set_profile(true);
     assert_eq!(encoder.run().unwrap(), plain);
     assert_eq!(encoder.run().unwrap(), plain);
     if device.caps().timestamps {
@@ -268,7 +268,7 @@ fn time_of_a_bert_layer() {
                 .collect();
             times.sort_by(f64::total_cmp);
             println!("{:>5}: {:7.1} ms, first {cold:.0} ms", format.name(), times[2]);
-            encoder.runtime.profile = true;
+            encoder.runtime.set_profile(true);
             encoder.run().unwrap();
             let steps = encoder.runtime.timings();
             let steps: Vec<_> = steps.iter().map(|t| format!("{} {:.1}", t.op, t.ms)).collect();

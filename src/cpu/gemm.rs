@@ -25,6 +25,19 @@ pub enum Activation {
     Tanh,
 }
 
+impl Activation {
+    /// The name in shaders.
+    pub fn name(self) -> &'static str {
+        match self {
+            Activation::None => "none",
+            Activation::Gelu => "gelu",
+            Activation::GeluNew => "gelu_new",
+            Activation::Relu => "relu",
+            Activation::Tanh => "tanh",
+        }
+    }
+}
+
 /// What happens to an output tile before it is stored.
 #[derive(Debug, Clone, Copy)]
 pub struct Epilogue<'a> {

@@ -35,6 +35,7 @@ struct Inner {
     device: wgpu::Device,
     queue: wgpu::Queue,
     adapter: String,
+    software: bool,
     caps: Cell<Caps>,
     max_buffer: u64,
     options: DeviceOptions,
@@ -141,10 +142,12 @@ impl Device {
         }
         let info = adapter.get_info();
         let adapter = format!("{} ({:?})", info.name, info.backend);
+        let software = info.device_type == wgpu::DeviceType::Cpu;
         Ok(Device(Rc::new(Inner {
             device,
             queue,
             adapter,
+            software,
             caps: Cell::new(caps),
             max_buffer: limits.max_buffer_size,
             options,
@@ -154,6 +157,12 @@ impl Device {
             counters: Cell::new(Counters::default()),
             unflushed: Cell::new(0),
         })))
+    }
+
+    /// Whether the adapter is a software renderer: complete, and many times slower than the CPU
+    /// kernels on the same cores.
+    pub fn is_software(&self) -> bool {
+        self.0.software
     }
 
     /// The adapter's name and backend.

@@ -12,7 +12,7 @@ use super::{Acceleration, Device, DeviceOptions};
 use crate::cpu::Activation;
 use crate::error::Result;
 use crate::ops::LinearOptions;
-use crate::plan::{HostValue, Outputs, Recorder, WeightId};
+use crate::plan::{HostValue, Outputs, Recorder, WeightId, Weights};
 use crate::tensor::{DType, Format, HostWeight, Matrix};
 use crate::{err, Code};
 
@@ -72,7 +72,7 @@ impl Device {
             .weights(self.corrupt())
             .into_iter()
             .map(|weight| self.upload(weight))
-            .collect::<Result<Vec<_>>>()?;
+            .collect::<Result<Weights<_>>>()?;
         let mut recorder = Recorder::new();
         layer.record(&mut recorder);
         let compiled = self.compile(recorder.finish()?, &weights)?;

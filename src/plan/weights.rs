@@ -33,3 +33,9 @@ impl<W> Weights<W> {
         self.0.iter().flatten()
     }
 }
+
+impl<W> FromIterator<W> for Weights<W> {
+    fn from_iter<I: IntoIterator<Item = W>>(weights: I) -> Self {
+        Weights(weights.into_iter().map(Some).collect())
+    }
+}

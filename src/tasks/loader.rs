@@ -138,8 +138,12 @@ impl Loader {
             return Ok((Runtime::cpu(), None, None));
         }
         let auto = self.options.device == DeviceChoice::Auto;
-        let tried = gpu::Device::new(self.options.gpu.clone());
-        match tried.await {
+        match self.gpu_device().await {
+            Ok(device) if auto && device.is_software() => {
+                let reason =
+                    format!("{} is a software adapter, slower than wasm", device.adapter());
+                Ok((Runtime::cpu(), None, Some(reason)))
+            }
             Ok(device) => {
                 let adapter = device.adapter().to_string();
                 Ok((Runtime::gpu(device), Some(adapter), None))
@@ -147,6 +151,25 @@ impl Loader {
             Err(error) if auto => Ok((Runtime::cpu(), None, Some(error.message))),
             Err(error) => Err(error),
         }
+    }
+
+    /// A device that has passed its self-test in every format that may come; a software adapter
+    /// that is about to be left is not tested.
+    async fn gpu_device(&self) -> Result<gpu::Device> {
+        use Format::{F16, F32, Q4, Q8};
+        let device = gpu::Device::new(self.options.gpu.clone()).await?;
+        if self.options.device == DeviceChoice::Auto && device.is_software() {
+            return Ok(device);
+        }
+        // Some weights are f32 in every format, and some are q8 in q4; a pack brings its own.
+        let formats: &[Format] = match self.options.dtype {
+            Some(F32) => &[F32],
+            Some(F16) => &[F32, F16],
+            Some(Q8) => &[F32, Q8],
+            Some(Q4) | None => &[F32, F16, Q8, Q4],
+        };
+        device.self_test(formats).await?;
+        Ok(device)
     }
 
     fn loading(&mut self) -> Result<&mut Loading> {
