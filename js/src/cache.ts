@@ -12,7 +12,8 @@ function store(): Promise<Store | null> {
 export const cache = {
   /** Every file, whole or begun. */
   async list(): Promise<CachedFile[]> {
-    return (await (await store())?.list()) ?? [];
+    const files = (await (await store())?.list()) ?? [];
+    return files.filter((file) => !file.absent);
   },
 
   /** Bytes; of one model, or of all. */
@@ -26,7 +27,7 @@ export const cache = {
     const opened = await store();
     const files = ((await opened?.list()) ?? []).filter((file) => model === undefined || file.model === model);
     for (const file of files) await opened?.remove(file);
-    return files.length;
+    return files.filter((file) => !file.absent).length;
   },
 };
 

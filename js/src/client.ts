@@ -34,6 +34,13 @@ interface Endpoint {
   closeSource(): void;
 }
 
+function reportUncaught(error: unknown): void {
+  if (typeof reportError === 'function') return reportError(error);
+  queueMicrotask(() => {
+    throw error;
+  });
+}
+
 /** The promise's outcome, or the abort if that comes first. */
 export function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (!signal) return promise;
@@ -82,7 +89,9 @@ export class Client {
   }
 
   async run(input: unknown, options: unknown, signal?: AbortSignal): Promise<unknown> {
-    const { peer } = await abortable(this.ready(), signal);
+    // Without a pause where there is nothing to wait for: calls run in the order in which they are made.
+    const ready = this.starting === null ? this.endpoint : null;
+    const { peer } = ready ?? (await abortable(this.ready(), signal));
     return peer.call('run', { input, options }, signal);
   }
 
@@ -119,9 +128,7 @@ export class Client {
       this.request.progress?.(event);
     } catch (error) {
       // A callback's own mistake must not break the load, and must not vanish either.
-      queueMicrotask(() => {
-        throw error;
-      });
+      reportUncaught(error);
     }
   }
 

@@ -81,7 +81,8 @@ export class ModelLoad {
         return null;
       });
       // A server with a start page for everything says nothing about which weights there are.
-      if (!single && !(await this.addIndex(loader, open))) throw page ?? (await this.noWeights());
+      if (single) this.progress.expect(single.size ?? 0);
+      else if (!(await this.addIndex(loader, open))) throw page ?? (await this.noWeights());
       const opening = this.phase('device', { state: 'start' });
       const info = await loader.open();
       throwIfAborted(this.signal);
@@ -89,6 +90,7 @@ export class ModelLoad {
       opening({ device: chosen, dtype: format, adapter, fallback });
       await this.feed(loader, info, single, open);
       const model = await this.finish(loader, () => (handedOver = true));
+      await this.source.settle();
       return model;
     } finally {
       if (!handedOver) loader.free();

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { Client, type ClientRequest } from './client.js';
 import { DEFAULT_MODELS } from './defaults.js';
 import type { Counters, Device, DType, EngineInfo, GpuOptions, MemoryReport, OpTiming, TaskId } from './engine.js';

@@ -12,16 +12,19 @@ interface FileState {
 /** Turns bytes into transformers.js's progress events. */
 export class Progress {
   private readonly files = new Map<string, FileState>();
-  /** What the whole model is known to weigh before its files are opened. */
-  private expected = 0;
+  /** Bytes of the whole model; null until the weights' sizes are known, as a total of the small files would run back. */
+  private expected: number | null = null;
 
   constructor(
     private readonly name: string,
     private readonly report: (event: ProgressEvent) => void,
   ) {}
 
-  expect(bytes: number): void {
-    this.expected = bytes;
+  /** At least so many bytes of weights are to come. */
+  expect(weights: number): void {
+    let small = 0;
+    for (const { total } of this.files.values()) small += total;
+    this.expected = small + weights;
   }
 
   initiate(file: string): void {
@@ -53,6 +56,7 @@ export class Progress {
     state.reported = performance.now();
     const { loaded, total } = state;
     this.report({ status: 'progress', name, file, progress: percent(loaded, total), loaded, total });
+    if (this.expected === null) return;
     const files: Record<string, { loaded: number; total: number }> = {};
     let [sumLoaded, sumTotal] = [0, 0];
     for (const [key, value] of this.files) {

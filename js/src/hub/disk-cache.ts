@@ -1,13 +1,12 @@
 import type { Disk } from '../platform.js';
-import type { CachedFile, Entry, FileMeta, Store, StoreWriter } from './store.js';
-
-type Key = Pick<FileMeta, 'url' | 'model' | 'revision' | 'file'>;
+import type { CachedFile, Entry, FileKey, FileMeta, Store, StoreWriter } from './store.js';
 
 /** Beside a begun download: what it is a part of. */
 type Sidecar = Pick<FileMeta, 'url' | 'size' | 'validator'>;
 
 const PART = '.part';
 const SIDECAR = '.part.json';
+const ABSENT = '.absent';
 
 /**
  * Downloads in a folder: `{host}/{model}/{revision}/{file}`, each of the first three as one URL
@@ -19,17 +18,23 @@ export class DiskStore implements Store {
     private readonly folder: string,
   ) {}
 
-  private path(key: Key): string {
+  private path(key: FileKey): string {
     const folders = [new URL(key.url).host, key.model, key.revision].map((part) => encodeURIComponent(part));
     return this.disk.join(this.folder, ...folders, ...key.file.split('/'));
   }
 
-  async get(url: string, meta: Omit<FileMeta, 'size' | 'validator'>): Promise<Entry | null> {
-    const path = this.path(meta);
+  async get(key: FileKey): Promise<Entry | null> {
+    const { url, model, revision, file } = key;
+    const meta = { url, model, revision, file };
+    const path = this.path(key);
     const whole = await this.disk.open(path);
     if (whole) {
-      const known = { ...meta, url, size: whole.size, validator: null };
+      const known = { ...meta, size: whole.size, validator: null };
       return { meta: known, have: whole.size, complete: true, chunks: () => whole.chunks(0) };
+    }
+    if (await this.disk.open(path + ABSENT)) {
+      const known = { ...meta, size: 0, validator: null };
+      return { meta: known, have: 0, complete: true, absent: true, async *chunks() {} };
     }
     const part = await this.disk.open(path + PART);
     const sidecar = part && (await this.sidecar(path));
@@ -41,6 +46,10 @@ export class DiskStore implements Store {
       complete: false,
       chunks: () => limit(part.chunks(0), have),
     };
+  }
+
+  async markAbsent(key: FileKey): Promise<void> {
+    await this.disk.write(this.path(key) + ABSENT, '');
   }
 
   private async sidecar(path: string): Promise<Sidecar | null> {
@@ -74,9 +83,9 @@ export class DiskStore implements Store {
     };
   }
 
-  async remove(meta: Key): Promise<void> {
+  async remove(meta: FileKey): Promise<void> {
     const path = this.path(meta);
-    for (const suffix of ['', PART, SIDECAR]) await this.disk.remove(path + suffix);
+    for (const suffix of ['', PART, SIDECAR, ABSENT]) await this.disk.remove(path + suffix);
   }
 
   async list(): Promise<CachedFile[]> {
@@ -85,12 +94,14 @@ export class DiskStore implements Store {
       if (path.endsWith(SIDECAR) || path.endsWith('.lock')) continue;
       const [host = '', model = '', revision = '', ...rest] = path.split('/');
       if (rest.length === 0) continue;
-      const complete = !path.endsWith(PART);
-      const file = complete ? rest.join('/') : rest.join('/').slice(0, -PART.length);
-      const sidecar = complete ? null : await this.sidecar(this.disk.join(this.folder, path.slice(0, -PART.length)));
-      const [m, r] = [decodeURIComponent(model), decodeURIComponent(revision)];
-      const url = sidecar?.url ?? `${decodeURIComponent(host)}/${m}/${r}/${file}`;
-      files.push({ model: m, revision: r, file, url, bytes: size, complete });
+      const suffix = [PART, ABSENT].find((ending) => path.endsWith(ending)) ?? '';
+      const bare = path.slice(0, path.length - suffix.length);
+      const file = rest.join('/').slice(0, rest.join('/').length - suffix.length);
+      const sidecar = suffix === PART ? await this.sidecar(this.disk.join(this.folder, bare)) : null;
+      const [h, m, r] = [host, model, revision].map(decodeURIComponent) as [string, string, string];
+      const url = sidecar?.url ?? `https://${h}/${m}/resolve/${r}/${file}`;
+      const absent = suffix === ABSENT ? { absent: true } : {};
+      files.push({ model: m, revision: r, file, url, bytes: size, complete: suffix !== PART, ...absent });
     }
     return files;
   }

@@ -187,8 +187,8 @@ async function* read(answer: Answer, net: Net, signal?: AbortSignal): AsyncGener
 
 /** Whether a later answer is of the file that an earlier one began. */
 function sameFile(a: Pick<Answer, 'size' | 'validator'>, b: Pick<Answer, 'size' | 'validator'>): boolean {
-  const sized = a.size === null || b.size === null || a.size === b.size;
-  return sized && a.validator === b.validator;
+  const agree = (x: unknown, y: unknown) => x === null || y === null || x === y;
+  return agree(a.size, b.size) && agree(a.validator, b.validator);
 }
 
 async function* readAll(url: string, net: Net, first: Answer, signal?: AbortSignal): AsyncGenerator<Uint8Array> {

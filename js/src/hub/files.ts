@@ -56,6 +56,8 @@ export class FilesSource implements Source {
   }
 
   async forget(): Promise<void> {}
+
+  async settle(): Promise<void> {}
 }
 
 async function* slices(data: Blob | Uint8Array, size: number): AsyncGenerator<Uint8Array> {

@@ -4,7 +4,7 @@ import type { ErrorCode } from '../errors.js';
 import type { Disk } from '../platform.js';
 import { exists, openRemote, type Net, type Remote } from './download.js';
 import { isPlace, localPath, remoteUrl, type ModelRef } from './resolve.js';
-import type { Entry, FileMeta, Store, StoreWriter } from './store.js';
+import type { Entry, FileKey, FileMeta, Store, StoreWriter } from './store.js';
 
 /** A file of a model, opened. Its chunks are read once; the reader must finish or `cancel`. */
 export interface OpenFile {
@@ -25,6 +25,8 @@ export interface Source {
   describe(file: string): string;
   /** Drops the file from the cache: its content is not what it should be. */
   forget(file: string): Promise<void>;
+  /** The model was loaded from these files: the ones that it lacks need not be asked for again. */
+  settle(): Promise<void>;
 }
 
 export type Notify = (code: ErrorCode, message: string) => void;
@@ -50,6 +52,9 @@ async function freeStorage(): Promise<number> {
 export class HubSource implements Source {
   /** Set to null when the cache turns out to be full or broken. */
   private store: Store | null;
+  private local: Promise<boolean> | null = null;
+  /** What the server said does not exist. */
+  private absent: FileKey[] = [];
 
   constructor(private readonly parts: HubParts) {
     this.store = parts.store;
@@ -61,32 +66,54 @@ export class HubSource implements Source {
   }
 
   async open(file: string, signal?: AbortSignal): Promise<OpenFile | null> {
-    const { ref, settings, localFilesOnly } = this.parts;
-    if (isPlace(ref.model)) return this.openLocal(file, signal);
-    if (settings.allowLocalModels) {
-      const local = await this.openLocal(file, signal);
-      if (local) return local;
-    }
+    const { settings, localFilesOnly } = this.parts;
+    if (await this.isLocal(signal)) return this.openLocal(file, signal);
     const key = this.key(file);
     const entry = await this.lookUp(key);
+    if (entry?.absent) return null;
     if (entry?.complete) return this.fromCache(entry);
     if (localFilesOnly || !settings.allowRemoteModels) return null;
     return this.fromNetwork(key, entry, signal);
   }
 
   async has(file: string, signal?: AbortSignal): Promise<boolean> {
-    const { ref, settings, net, disk, localFilesOnly } = this.parts;
+    const { ref, settings, localFilesOnly } = this.parts;
+    if (await this.isLocal(signal)) return this.hasLocal(file, signal);
+    if (localFilesOnly || !settings.allowRemoteModels) return false;
+    return exists(remoteUrl(settings, ref, file), this.parts.net, signal).catch(() => false);
+  }
+
+  private async hasLocal(file: string, signal?: AbortSignal): Promise<boolean> {
+    const { ref, settings, net, disk } = this.parts;
     const path = localPath(settings, ref, file);
-    if (disk && !/^https?:/.test(path)) return (await disk.open(path)) !== null;
-    if (!isPlace(ref.model) && (localFilesOnly || !settings.allowRemoteModels)) return false;
-    return exists(this.describe(file), net, signal).catch(() => false);
+    if (/^https?:/.test(path)) return exists(path, net, signal).catch(() => false);
+    return settings.useFS && disk !== null && (await disk.open(path)) !== null;
+  }
+
+  /** Whether all files come from a place: the model is one, or a copy of it is below `localModelPath`. */
+  private isLocal(signal?: AbortSignal): Promise<boolean> {
+    const { ref, settings } = this.parts;
+    if (isPlace(ref.model)) return Promise.resolve(true);
+    if (!settings.allowLocalModels) return Promise.resolve(false);
+    return (this.local ??= this.hasLocal('config.json', signal));
   }
 
   async forget(file: string): Promise<void> {
     await this.store?.remove(this.key(file)).catch(() => {});
   }
 
-  private key(file: string): Omit<FileMeta, 'size' | 'validator'> {
+  /** Only after a load that worked: a model that is being uploaded must not stay incomplete for ever. */
+  async settle(): Promise<void> {
+    const { absent, store } = this;
+    this.absent = [];
+    try {
+      for (const key of absent) await store?.markAbsent(key);
+    } catch (error) {
+      this.cacheFailed(error);
+    }
+  }
+
+  private key(file: string): FileKey {
     const { ref, settings } = this.parts;
     const path = ref.subfolder ? `${ref.subfolder}/${file}` : file;
     return { url: remoteUrl(settings, ref, file), model: ref.model, revision: ref.revision, file: path };
@@ -97,8 +124,7 @@ export class HubSource implements Source {
     const path = localPath(settings, ref, file);
     if (/^https?:/.test(path)) {
       const remote = await openRemote(path, net, { signal });
-      // A development server answers with its start page where it has no such file.
-      if (!remote || (!isPlace(ref.model) && /text\/html/.test(remote.type))) return remote?.cancel(), null;
+      if (!remote) return null;
       return this.network(remote, path);
     }
     if (!disk || !settings.useFS) return null;
@@ -107,9 +133,9 @@ export class HubSource implements Source {
   }
 
   /** A cache that cannot be read is no reason to fail: the file is downloaded. */
-  private async lookUp(key: Omit<FileMeta, 'size' | 'validator'>): Promise<Entry | null> {
+  private async lookUp(key: FileKey): Promise<Entry | null> {
     try {
-      return (await this.store?.get(key.url, key)) ?? null;
+      return (await this.store?.get(key)) ?? null;
     } catch (error) {
       this.cacheFailed(error);
       return null;
@@ -158,7 +184,7 @@ export class HubSource implements Source {
 
   /** The rest of a begun download, or all of it; a copy goes into the cache as it passes. */
   private async fromNetwork(
-    key: Omit<FileMeta, 'size' | 'validator'>,
+    key: FileKey,
     begun: Entry | null,
     signal?: AbortSignal,
   ): Promise<OpenFile | null> {
@@ -167,7 +193,10 @@ export class HubSource implements Source {
     const have = begun?.meta.validator ? begun.have : 0;
     const known = { from: have, validator: begun?.meta.validator ?? null, size: begun?.meta.size ?? null };
     const remote = await openRemote(key.url, net, { ...known, signal });
-    if (!remote) return null;
+    if (!remote) {
+      this.absent.push(key);
+      return null;
+    }
     const plain = this.network(remote, key.url);
     const resumed = remote.offset > 0 && begun !== null;
     const meta: FileMeta = { ...key, size: remote.size, validator: remote.validator };

@@ -8,6 +8,9 @@ export interface FileMeta {
   validator: string | null;
 }
 
+/** Names a file in a cache. */
+export type FileKey = Pick<FileMeta, 'url' | 'model' | 'revision' | 'file'>;
+
 /** A file in a cache, whole or begun. */
 export interface Entry {
   meta: FileMeta;
@@ -15,6 +18,8 @@ export interface Entry {
   have: number;
   complete: boolean;
   chunks(): AsyncGenerator<Uint8Array>;
+  /** The model is known to have no such file; nothing has to be asked for. */
+  absent?: boolean;
 }
 
 /** Takes a file's bytes in order. Every method throws where the cache is full or broken. */
@@ -28,10 +33,13 @@ export interface StoreWriter {
 
 /** A place that keeps downloads. */
 export interface Store {
-  get(url: string, meta: Omit<FileMeta, 'size' | 'validator'>): Promise<Entry | null>;
+  get(key: FileKey): Promise<Entry | null>;
   /** Continues behind the first `from` bytes of the entry (0: anew). Null where somebody else is writing it. */
   writer(meta: FileMeta, from: number): Promise<StoreWriter | null>;
-  remove(meta: Pick<FileMeta, 'url' | 'model' | 'revision' | 'file'>): Promise<void>;
+  remove(meta: FileKey): Promise<void>;
+  /** Remembers that the model has no such file. */
+  markAbsent(meta: FileKey): Promise<void>;
+  /** With the marks of absent files, whose `bytes` are 0. */
   list(): Promise<CachedFile[]>;
 }
 
@@ -45,4 +53,6 @@ export interface CachedFile {
   bytes: number;
   /** False for a download that was interrupted; it is resumed by the next load. */
   complete: boolean;
+  /** Only a mark: the model has no such file. */
+  absent?: boolean;
 }

@@ -1,5 +1,5 @@
 import type { CustomCache } from '../env.js';
-import type { CachedFile, Entry, FileMeta, Store, StoreWriter } from './store.js';
+import type { CachedFile, Entry, FileKey, FileMeta, Store, StoreWriter } from './store.js';
 
 /**
  * Files are kept as parts of this size, so that no file is ever whole in memory on its way into
@@ -14,6 +14,7 @@ interface Manifest extends FileMeta {
   parts: number;
   have: number;
   complete: boolean;
+  absent?: boolean;
   /** Of this download: parts of two versions of a file must never be mixed. */
   token: string;
 }
@@ -21,6 +22,11 @@ interface Manifest extends FileMeta {
 function partUrl(manifest: Pick<Manifest, 'url' | 'token'>, index: number): string {
   const separator = manifest.url.includes('?') ? '&' : '?';
   return `${manifest.url}${separator}tareas-part=${index}-${manifest.token}`;
+}
+
+function putManifest(cache: CustomCache, manifest: Manifest): Promise<void> {
+  const headers = { 'content-type': 'application/json', [MANIFEST_HEADER]: '1' };
+  return cache.put(manifest.url, new Response(JSON.stringify(manifest), { headers }));
 }
 
 function newToken(): string {
@@ -48,12 +54,18 @@ export class WebCacheStore implements Store {
     return (await response.json()) as Manifest;
   }
 
-  async get(url: string, meta: Omit<FileMeta, 'size' | 'validator'>): Promise<Entry | null> {
-    const found = await this.manifest(url);
+  async get(key: FileKey): Promise<Entry | null> {
+    const found = await this.manifest(key.url);
     if (!found) return null;
-    if (found instanceof Response) return wholeResponse(found, meta);
-    const { parts } = found;
-    return { meta: found, have: found.have, complete: found.complete, chunks: () => this.parts(found, parts) };
+    if (found instanceof Response) return wholeResponse(found, key);
+    const { parts, have, complete, absent = false } = found;
+    return { meta: found, have, complete, absent, chunks: () => this.parts(found, parts) };
+  }
+
+  async markAbsent(key: FileKey): Promise<void> {
+    const { url, model, revision, file } = key;
+    const known = { url, model, revision, file, size: 0, validator: null };
+    await putManifest(this.cache, { ...known, parts: 0, have: 0, complete: true, absent: true, token: '' });
   }
 
   private async part(manifest: Manifest, index: number): Promise<Uint8Array> {
@@ -85,7 +97,7 @@ export class WebCacheStore implements Store {
     return new PartsWriter(this.cache, manifest);
   }
 
-  async remove(meta: Pick<FileMeta, 'url'>): Promise<void> {
+  async remove(meta: FileKey): Promise<void> {
     const found = await this.manifest(meta.url);
     if (!found) return;
     await this.cache.delete?.(meta.url);
@@ -99,19 +111,19 @@ export class WebCacheStore implements Store {
       if (/[?&]tareas-part=/.test(url)) continue;
       const found = await this.manifest(url);
       if (!found || found instanceof Response) continue;
-      const { model, revision, file, have, complete } = found;
-      files.push({ model, revision, file, url, bytes: have, complete });
+      const { model, revision, file, have, complete, absent } = found;
+      files.push({ model, revision, file, url, bytes: have, complete, ...(absent ? { absent } : {}) });
     }
     return files;
   }
 }
 
 /** An entry that somebody else put there as an ordinary response (a custom cache that was filled by hand). */
-function wholeResponse(response: Response, meta: Omit<FileMeta, 'size' | 'validator'>): Entry {
+function wholeResponse(response: Response, key: FileKey): Entry {
   const length = response.headers.get('content-length');
   const size = length === null ? null : Number(length);
   return {
-    meta: { ...meta, size, validator: response.headers.get('etag') },
+    meta: { ...key, size, validator: response.headers.get('etag') },
     have: size ?? 0,
     complete: true,
     async *chunks() {
@@ -165,12 +177,7 @@ class PartsWriter implements StoreWriter {
     await this.cache.put(partUrl(manifest, manifest.parts), new Response(bytes));
     manifest.parts += 1;
     manifest.have += bytes.byteLength;
-    await this.putManifest();
-  }
-
-  private putManifest(): Promise<void> {
-    const headers = { 'content-type': 'application/json', [MANIFEST_HEADER]: '1' };
-    return this.cache.put(this.manifest.url, new Response(JSON.stringify(this.manifest), { headers }));
+    await putManifest(this.cache, manifest);
   }
 
   async finish(): Promise<void> {
@@ -178,7 +185,7 @@ class PartsWriter implements StoreWriter {
     await this.writing;
     this.manifest.complete = true;
     this.manifest.size = this.manifest.have;
-    await this.putManifest();
+    await putManifest(this.cache, this.manifest);
   }
 
   async stop(): Promise<void> {

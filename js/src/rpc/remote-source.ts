@@ -48,6 +48,10 @@ export class RemoteSource implements Source {
   forget(file: string): Promise<void> {
     return this.peer.call('source.forget', { file });
   }
+
+  settle(): Promise<void> {
+    return this.peer.call('source.settle', null);
+  }
 }
 
 /** The other end: methods over a source, for the caller's {@link Peer}. */
@@ -86,6 +90,7 @@ export function sourceHandlers(open: () => Promise<Source>): { handlers: Record<
       'source.cancel': ({ id }: { id: number }) => drop(id),
       'source.has': async ({ file }: { file: string }, { signal }: CallContext) => (await get()).has(file, signal),
       'source.forget': async ({ file }: { file: string }) => (await get()).forget(file),
+      'source.settle': async () => (await get()).settle(),
     },
     close() {
       control.abort();
