@@ -27,6 +27,7 @@ pub mod plan;
 pub mod preprocess;
 pub mod tasks;
 pub mod tensor;
+mod wait;
 #[cfg(target_arch = "wasm32")]
 pub mod wasm;
 

@@ -1,6 +1,17 @@
 //! `y = activation(x Wᵀ + b) + residual`.
 
+use std::hint::black_box;
+use std::ops::Range;
+
+use half::f16;
+
+use super::dot::Dot;
+use super::pack::{Values, NR};
+use super::quantize::{grow, Activations};
+use super::simd::*;
+use super::tiles::{f32_tile, Quantized, Tile, NV};
 use super::PackedMatrix;
+use crate::tensor::BLOCK;
 
 /// The activation of a linear layer's epilogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,29 +26,16 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// The activation of one value.
-    pub fn apply(self, x: f32) -> f32 {
+    /// The name in shaders.
+    pub fn name(self) -> &'static str {
         match self {
-            Activation::None => x,
-            Activation::Gelu => 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2)),
-            Activation::GeluNew => {
-                0.5 * x * (1.0 + (0.797_884_6 * (x + 0.044_715 * x * x * x)).tanh())
-            }
-            Activation::Relu => x.max(0.0),
-            Activation::Tanh => x.tanh(),
+            Activation::None => "none",
+            Activation::Gelu => "gelu",
+            Activation::GeluNew => "gelu_new",
+            Activation::Relu => "relu",
+            Activation::Tanh => "tanh",
         }
     }
-}
-
-/// Abramowitz and Stegun 7.1.26: absolute error 1.5e-7.
-fn erf(x: f32) -> f32 {
-    let a = x.abs();
-    let t = 1.0 / (1.0 + 0.327_591_1 * a);
-    let poly = t
-        * (0.254_829_592
-            + t * (-0.284_496_736
-                + t * (1.421_413_741 + t * (-1.453_152_027 + t * 1.061_405_429))));
-    (1.0 - poly * (-a * a).exp()).copysign(x)
 }
 
 /// What happens to an output tile before it is stored.
@@ -50,9 +48,13 @@ pub struct Epilogue<'a> {
     pub residual: Option<&'a [f32]>,
 }
 
-/// Buffers that kernels reuse between calls (quantized activations, unpacked panels).
+/// Buffers that kernels reuse between calls: they grow to the largest call and stay.
 #[derive(Debug, Default)]
-pub struct Scratch {}
+pub struct Scratch {
+    activations: Activations,
+    /// One panel, unpacked for the tiles; and attention's keys, values and scores.
+    pub(super) panel: Vec<f32>,
+}
 
 /// `out = activation(x Wᵀ + b) + residual`, x `[M, K]`, W `[N, K]`, out `[M, N]`.
 pub fn linear(
@@ -61,16 +63,313 @@ pub fn linear(
     w: &PackedMatrix,
     e: Epilogue<'_>,
     out: &mut [f32],
-    _s: &mut Scratch,
+    s: &mut Scratch,
 ) {
     let (n, k) = (w.n(), w.k());
-    let mut row = vec![0.0; k];
-    for j in 0..n {
-        w.row(j, &mut row);
-        for i in 0..m {
-            let dot: f32 = x[i * k..(i + 1) * k].iter().zip(&row).map(|(a, b)| a * b).sum();
-            let y = e.activation.apply(dot + e.bias.map_or(0.0, |b| b[j]));
-            out[i * n + j] = y + e.residual.map_or(0.0, |r| r[i * n + j]);
+    assert!(x.len() >= m * k && out.len() >= m * n, "linear: {m}x{k} by {n}x{k}");
+    assert!(e.bias.is_none_or(|b| b.len() >= n) && e.residual.is_none_or(|r| r.len() >= m * n));
+    let x = &x[..m * k];
+    match &w.values {
+        Values::Q8 { dot, .. } => s.activations.for_q8(x, k, *dot),
+        Values::Q4 { dot, .. } => s.activations.for_q4(x, k, *dot),
+        Values::F32(_) | Values::F16(_) => {}
+    }
+    let call = Call { x, m, w, e, activations: &s.activations, out: out.as_mut_ptr() };
+    // SAFETY: `out` holds M x N and nobody else writes it; all panels are in range.
+    unsafe { call.panels(0..w.panels(), &mut s.panel) };
+}
+
+/// One linear call, its activations quantized: work that can be split by panels.
+struct Call<'a> {
+    x: &'a [f32],
+    m: usize,
+    w: &'a PackedMatrix,
+    e: Epilogue<'a>,
+    activations: &'a Activations,
+    out: *mut f32,
+}
+
+impl Call<'_> {
+    /// Computes the output columns of a range of panels. A threaded build calls it once per
+    /// worker, with ranges that do not overlap and an `unpacked` of the worker's own.
+    ///
+    /// # Safety
+    /// `out` is valid for M x N writes, and no one else touches these panels' columns.
+    unsafe fn panels(&self, panels: Range<usize>, unpacked: &mut Vec<f32>) {
+        let (k, blocks) = (self.w.k(), self.w.blocks());
+        let of_f32 = |b: *const f32| {
+            move |i: usize, rows: usize| {
+                let a = self.x.as_ptr().add(i * k);
+                match rows {
+                    3 => floats::<3>(a, b, k),
+                    2 => floats::<2>(a, b, k),
+                    _ => floats::<1>(a, b, k),
+                }
+            }
+        };
+        match &self.w.values {
+            Values::F32(values) => {
+                for p in panels {
+                    let tile = of_f32(values.as_ptr().add(p * k * NR));
+                    self.rows(p, 3, tile);
+                }
+            }
+            Values::F16(values) => {
+                grow(unpacked, k * NR);
+                for p in panels {
+                    unpack_f16(&values[p * k * NR..(p + 1) * k * NR], unpacked);
+                    let tile = of_f32(unpacked.as_ptr());
+                    self.rows(p, 3, tile);
+                }
+            }
+            Values::Q8 { dot, values, scales, first } => {
+                let size = blocks * BLOCK * NR;
+                for p in panels {
+                    let mut b = values.as_ptr().add(p * size).cast::<u8>();
+                    if *dot == Dot::Wide {
+                        grow(unpacked, size / 2);
+                        widen_q8(&values[p * size..(p + 1) * size], unpacked);
+                        b = unpacked.as_ptr().cast();
+                    }
+                    let first = first.as_ptr().add(p * blocks * NR);
+                    self.quantized::<false>(p, *dot, b, scales, first);
+                }
+            }
+            Values::Q4 { dot, values, scales } => {
+                let size = blocks * BLOCK / 2 * NR;
+                grow(unpacked, size);
+                for p in panels {
+                    let panel = &values[p * size..(p + 1) * size];
+                    match dot {
+                        Dot::Wide => widen_q4(panel, unpacked),
+                        _ => unpack_q4(panel, unpacked),
+                    }
+                    let b = unpacked.as_ptr().cast();
+                    self.quantized::<true>(p, *dot, b, scales, std::ptr::null());
+                }
+            }
         }
     }
+
+    /// Runs `tile(first row, rows)` over all rows and finishes what it returns.
+    #[inline(always)]
+    unsafe fn rows(&self, panel: usize, most: usize, tile: impl Fn(usize, usize) -> [[V; NV]; 3]) {
+        let mut i = 0;
+        while i < self.m {
+            let rows = most.min(self.m - i);
+            let sums = tile(i, rows);
+            self.finish(&sums[..rows], i, panel);
+            i += rows;
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn quantized<const Q4: bool>(
+        &self,
+        panel: usize,
+        dot: Dot,
+        b: *const u8,
+        scales: &[f32],
+        b_first: *const i32,
+    ) {
+        let blocks = self.w.blocks();
+        let per_row = dot == Dot::Wide; // one scale per row, 16-bit activations
+        let block = if per_row { 2 * BLOCK } else { BLOCK };
+        let q = Quantized {
+            a: self.activations.values.as_ptr(),
+            lda: blocks * block,
+            a_scales: self.activations.scales.as_ptr(),
+            a_first: self.activations.first.as_ptr(),
+            b,
+            b_scales: scales.as_ptr().add(panel * blocks * NR),
+            b_first,
+            blocks,
+            block: black_box(block),
+            ones: splat_i32(black_box(0x0001_0001)),
+        };
+        let at = |i: usize| Quantized {
+            a: q.a.add(i * q.lda),
+            a_scales: q.a_scales.add(if per_row { i } else { i * blocks }),
+            a_first: if Q4 && !per_row { q.a_first.add(i * blocks) } else { q.a_first },
+            ..q
+        };
+        match dot {
+            #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
+            Dot::Quads { .. } => self.rows(panel, 3, |i, rows| match rows {
+                3 => quads::<3, Q4>(&at(i)),
+                2 => quads::<2, Q4>(&at(i)),
+                _ => quads::<1, Q4>(&at(i)),
+            }),
+            #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
+            Dot::Pairs => self.rows(panel, 2, |i, rows| match rows {
+                2 => pairs::<2, Q4>(&at(i)),
+                _ => pairs::<1, Q4>(&at(i)),
+            }),
+            #[cfg(any(not(target_arch = "wasm32"), not(target_feature = "relaxed-simd")))]
+            Dot::Wide => self.rows(panel, 3, |i, rows| match rows {
+                3 => wide::<3>(&at(i)),
+                2 => wide::<2>(&at(i)),
+                _ => wide::<1>(&at(i)),
+            }),
+            // `Dot::detect` never names what a build has no instructions for
+            #[allow(unreachable_patterns)]
+            _ => {}
+        }
+    }
+
+    /// Bias, activation, residual, store.
+    #[inline(never)]
+    unsafe fn finish(&self, tile: &[[V; NV]], row: usize, panel: usize) {
+        match self.e.activation {
+            Activation::None => self.store(tile, row, panel, |v| v),
+            Activation::Gelu => self.store(tile, row, panel, |v| Activation::Gelu.vector(v)),
+            Activation::GeluNew => self.store(tile, row, panel, |v| Activation::GeluNew.vector(v)),
+            Activation::Relu => self.store(tile, row, panel, |v| Activation::Relu.vector(v)),
+            Activation::Tanh => self.store(tile, row, panel, |v| Activation::Tanh.vector(v)),
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store(&self, tile: &[[V; NV]], row: usize, panel: usize, f: impl Fn(V) -> V) {
+        let n = self.w.n();
+        for j in 0..NV {
+            let column = panel * NR + 4 * j;
+            if column + 4 <= n {
+                let bias = self.e.bias.map_or(splat(0.0), |b| load(b.as_ptr().add(column)));
+                for (i, sums) in tile.iter().enumerate() {
+                    let at = (row + i) * n + column;
+                    let mut y = f(add(sums[j], bias));
+                    if let Some(r) = self.e.residual {
+                        y = add(y, load(r.as_ptr().add(at)));
+                    }
+                    store(self.out.add(at), y);
+                }
+            } else if column < n {
+                let bias = self.e.bias.map_or(splat(0.0), |b| load_partial(&b[column..n], 0.0));
+                for (i, sums) in tile.iter().enumerate() {
+                    let at = (row + i) * n + column;
+                    let mut y = f(add(sums[j], bias));
+                    if let Some(r) = self.e.residual {
+                        y = add(y, load_partial(&r[at..at + n - column], 0.0));
+                    }
+                    let out = std::slice::from_raw_parts_mut(self.out.add(at), n - column);
+                    store_partial(out, y);
+                }
+            }
+        }
+    }
+}
+
+/// A tile of fewer rows as one of three, so that one epilogue serves all.
+#[inline(always)]
+fn widen_tile<const MR: usize>(tile: Tile<MR, NV>) -> Tile<3, NV> {
+    let mut out = [[splat(0.0); NV]; 3];
+    out[..MR].copy_from_slice(&tile);
+    out
+}
+
+// One function per tile, so that V8 allocates registers for nothing else.
+
+#[inline(never)]
+unsafe fn floats<const MR: usize>(a: *const f32, b: *const f32, k: usize) -> Tile<3, NV> {
+    widen_tile(f32_tile::<MR, NV>(a, k, b, k))
+}
+
+#[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
+#[inline(never)]
+unsafe fn quads<const MR: usize, const Q4: bool>(q: &Quantized) -> Tile<3, NV> {
+    widen_tile(q.quads::<MR, Q4>())
+}
+
+#[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
+#[inline(never)]
+unsafe fn pairs<const MR: usize, const Q4: bool>(q: &Quantized) -> Tile<3, NV> {
+    widen_tile(if Q4 { q.pairs_q4::<MR>() } else { q.pairs_q8::<MR>() })
+}
+
+#[cfg(any(not(target_arch = "wasm32"), not(target_feature = "relaxed-simd")))]
+#[inline(never)]
+unsafe fn wide<const MR: usize>(q: &Quantized) -> Tile<3, NV> {
+    widen_tile(q.wide::<MR>())
+}
+
+/// A panel of f16 to f32.
+fn unpack_f16(panel: &[u16], to: &mut [f32]) {
+    let fours = panel.chunks_exact(8);
+    let rest = fours.remainder();
+    let (bulk, tail) = to[..panel.len()].split_at_mut(panel.len() - rest.len());
+    // exponents move from 5 bits to 8 by a multiplication that also makes subnormals right
+    let scale = splat(f32::from_bits((127 + 127 - 15) << 23));
+    let convert = |h: V| {
+        let magnitude = shl_i32::<13>(and(h, splat_i32(0x7FFF)));
+        let sign = shl_i32::<16>(and(h, splat_i32(0x8000)));
+        or(mul(magnitude, scale), sign)
+    };
+    for (from, to) in fours.zip(bulk.chunks_exact_mut(8)) {
+        // SAFETY: eight u16 are read, eight f32 written.
+        unsafe {
+            let h = load(from.as_ptr());
+            store(to.as_mut_ptr(), convert(widen_low_u16(h)));
+            store(to.as_mut_ptr().add(4), convert(widen_high_u16(h)));
+        }
+    }
+    for (from, to) in rest.iter().zip(tail) {
+        *to = f16::from_bits(*from).to_f32();
+    }
+}
+
+/// A panel of nibbles `[Kp / 8][NR][4]` to bytes `[Kp / 4][NR][4]`.
+fn unpack_q4(panel: &[u8], to: &mut [f32]) {
+    let to: &mut [u8] = bytemuck::cast_slice_mut(to);
+    for (from, to) in panel.chunks_exact(4 * NR).zip(to.chunks_exact_mut(8 * NR)) {
+        for j in 0..NV {
+            // SAFETY: vector j of NV in chunks of NV and 2 NV vectors.
+            unsafe {
+                let [low, high] = nibbles(load(from.as_ptr().add(16 * j)));
+                store(to.as_mut_ptr().add(16 * j), low);
+                store(to.as_mut_ptr().add(4 * NR + 16 * j), high);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn nibbles(bytes: V) -> [V; 2] {
+    let mask = splat_i32(0x0F0F_0F0F);
+    [and(bytes, mask), and(shr_u16::<4>(bytes), mask)]
+}
+
+/// A panel of bytes `[Kp / 4][NR][4]` to i16 `[Kp / 2][NR][2]`.
+fn widen_q8(panel: &[i8], to: &mut [f32]) {
+    let to: &mut [u8] = bytemuck::cast_slice_mut(to);
+    for (from, to) in panel.chunks_exact(4 * NR).zip(to.chunks_exact_mut(8 * NR)) {
+        for j in 0..NV {
+            // SAFETY: vector j of NV in chunks of NV and 2 NV vectors.
+            unsafe { store_wide(load(from.as_ptr().add(16 * j)), j, to.as_mut_ptr(), 0) };
+        }
+    }
+}
+
+/// A panel of nibbles `[Kp / 8][NR][4]` to i16 `[Kp / 2][NR][2]`, the zero point taken off.
+fn widen_q4(panel: &[u8], to: &mut [f32]) {
+    let to: &mut [u8] = bytemuck::cast_slice_mut(to);
+    for (from, to) in panel.chunks_exact(4 * NR).zip(to.chunks_exact_mut(16 * NR)) {
+        for j in 0..NV {
+            // SAFETY: vector j of NV in chunks of NV and 4 NV vectors.
+            unsafe {
+                let [low, high] = nibbles(load(from.as_ptr().add(16 * j)));
+                store_wide(low, j, to.as_mut_ptr(), 8);
+                store_wide(high, j, to.as_mut_ptr().add(8 * NR), 8);
+            }
+        }
+    }
+}
+
+/// Four columns of four bytes as two steps of four columns of two i16.
+#[inline(always)]
+unsafe fn store_wide(bytes: V, j: usize, to: *mut u8, zero: i32) {
+    let halves = split_quads(bytes);
+    let zero = splat_i32(zero << 16 | zero);
+    store(to.add(16 * j), sub_i16(widen_low_i8(halves), zero));
+    store(to.add(4 * NR + 16 * j), sub_i16(widen_high_i8(halves), zero));
 }

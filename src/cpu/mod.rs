@@ -4,12 +4,20 @@
 //! build can split one call over workers without touching them.
 
 mod attention;
+mod dot;
 mod gemm;
+mod math;
 mod memory;
 mod norm;
 mod pack;
+mod quantize;
+#[doc(hidden)]
+pub mod selftest;
+mod simd;
+mod tiles;
 
 pub use attention::attention;
+pub use dot::Dot;
 pub use gemm::{linear, Activation, Epilogue, Scratch};
 pub use memory::{Buffer, Weight};
 pub use norm::layer_norm;

@@ -1,15 +1,53 @@
 //! Layer normalization over rows.
 
+use super::simd::*;
+
 /// `out = (x - mean) / sqrt(var + eps) * gamma + beta` per row; x and out `[M, H]`, gamma and
 /// beta `[H]`. The variance is the population's, from centred values.
 pub fn layer_norm(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32, out: &mut [f32]) {
     let h = gamma.len();
+    assert!(beta.len() == h && out.len() >= x.len(), "layer_norm: {h} features");
+    if h == 0 {
+        return;
+    }
     for (x, out) in x.chunks_exact(h).zip(out.chunks_exact_mut(h)) {
-        let mean = x.iter().sum::<f32>() / h as f32;
-        let var = x.iter().map(|v| (v - mean) * (v - mean)).sum::<f32>() / h as f32;
-        let r = 1.0 / (var + eps).sqrt();
-        for i in 0..h {
-            out[i] = (x[i] - mean) * r * gamma[i] + beta[i];
+        let mean = fold(x, |sum, v| add(sum, v), 0.0) / h as f32;
+        let centre = splat(mean);
+        let square = |sum, v| {
+            let d = sub(v, centre);
+            madd(d, d, sum)
+        };
+        let var = fold(x, square, mean) / h as f32;
+        let r = splat(1.0 / (var + eps).sqrt());
+        let scale = |x, g, b| madd(mul(sub(x, centre), r), g, b);
+        let bulk = h / 4 * 4;
+        for i in (0..bulk).step_by(4) {
+            // SAFETY: i + 4 <= h, the length of all four.
+            unsafe {
+                let (g, b) = (load(gamma.as_ptr().add(i)), load(beta.as_ptr().add(i)));
+                store(out.as_mut_ptr().add(i), scale(load(x.as_ptr().add(i)), g, b));
+            }
+        }
+        let tail = |v: &[f32]| load_partial(&v[bulk..], 0.0);
+        store_partial(&mut out[bulk..], scale(tail(x), tail(gamma), tail(beta)));
+    }
+}
+
+/// Sums `f` over a row in four accumulators; lanes past the row's end hold `fill`, of which `f`
+/// adds nothing.
+#[inline(always)]
+fn fold(x: &[f32], f: impl Fn(V, V) -> V, fill: f32) -> f32 {
+    let mut sums = [splat(0.0); 4];
+    let sixteens = x.chunks_exact(16);
+    let rest = sixteens.remainder();
+    for sixteen in sixteens {
+        for (j, s) in sums.iter_mut().enumerate() {
+            // SAFETY: vector j of the four in 16 values.
+            *s = f(*s, unsafe { load(sixteen.as_ptr().add(4 * j)) });
         }
     }
+    for four in rest.chunks(4) {
+        sums[0] = f(sums[0], load_partial(four, fill));
+    }
+    sum(add(add(sums[0], sums[1]), add(sums[2], sums[3])))
 }

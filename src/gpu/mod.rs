@@ -1,9 +1,35 @@
-//! The GPU device.
+//! The GPU device: WebGPU in the browser, Vulkan under `cargo test`, the same shaders on both.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `caps` | what a device can do, and which accelerations are in use: the one place to ask |
+//! | `device` | adapter and device, errors and loss |
+//! | `weights` | weight matrices in GPU buffers, split where one binding is too small |
+//! | `preprocess` | `#if`, `#for`, `#include` and `${CONSTANT}` in WGSL |
+//! | `pipelines` | shaders compiled once per set of constants |
+//! | `encoder` | what an op writes its dispatches to, once per plan |
+//! | `compiled` | a plan's buffers, pipelines and bind groups, and its replay |
+//! | `read_back` | the only asynchronous edge |
+//! | `self_test` | kernels against plain loops, before a model trusts the device |
 
-use crate::error::Result;
-use crate::plan::{HostValue, Op, Outputs, Plan, ValueId};
-use crate::tensor::HostWeight;
-use crate::{err, Code};
+mod caps;
+mod compiled;
+mod device;
+mod encoder;
+mod pipelines;
+mod preprocess;
+mod read_back;
+mod self_test;
+mod weights;
+
+pub use caps::{Acceleration, Caps};
+pub use compiled::Compiled;
+pub use device::{Device, DeviceOptions};
+pub use encoder::{rows_grid, Binding, Dispatch, Encoder};
+pub use pipelines::{Constants, Shader};
+pub use weights::{Chunk, MatrixBuffers, Weight};
+
+pub(crate) use pipelines::shader;
 
 /// What a device has done since it was made; tests assert that a warm run creates nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,72 +40,4 @@ pub struct Counters {
     pub dispatches: usize,
     pub submits: usize,
     pub read_backs: usize,
-}
-
-/// A WebGPU device and what was found out about it.
-#[derive(Debug)]
-pub struct Device {}
-
-/// A weight in GPU buffers.
-#[derive(Debug)]
-pub struct Weight {}
-
-/// A plan compiled for a device: pipelines and bind groups, built once.
-#[derive(Debug)]
-pub struct Compiled {}
-
-/// What an op sees while its step is compiled.
-#[derive(Debug)]
-pub struct Encoder<'a> {
-    pub(crate) reads: &'a [ValueId],
-}
-
-impl Encoder<'_> {
-    /// Until the op has its shader.
-    pub fn missing(&mut self, op: &dyn Op) -> Result<()> {
-        Err(err!(
-            Code::Unsupported,
-            "op {} has no GPU kernel ({} reads)",
-            op.name(),
-            self.reads.len()
-        ))
-    }
-}
-
-impl Weight {
-    pub fn bytes(&self) -> usize {
-        0
-    }
-}
-
-impl Compiled {
-    pub fn bytes(&self) -> usize {
-        0
-    }
-}
-
-impl Device {
-    /// Work done so far.
-    pub fn counters(&self) -> Counters {
-        Counters::default()
-    }
-
-    /// Moves a weight to the device.
-    pub fn upload(&self, _weight: HostWeight) -> Result<Weight> {
-        Err(err!(Code::Device, "no GPU device"))
-    }
-
-    /// Compiles a plan: every pipeline and bind group a run needs.
-    pub fn compile(&self, _plan: Plan, _weights: &[Weight]) -> Result<Compiled> {
-        Err(err!(Code::Device, "no GPU device"))
-    }
-
-    /// Replays a compiled plan: inputs written, one pass, one submit, outputs read back.
-    pub async fn run(
-        &self,
-        _plan: &Compiled,
-        _inputs: &[(&str, HostValue<'_>)],
-    ) -> Result<Outputs> {
-        Err(err!(Code::Device, "no GPU device"))
-    }
 }

@@ -1,1 +1,28 @@
-//! (in progress)
+//! What models are made of: small structs that name their weights in the checkpoint and record
+//! their ops. No arithmetic and no data here.
+
+mod layer_norm;
+mod linear;
+mod post_norm;
+
+pub use layer_norm::LayerNorm;
+pub use linear::Linear;
+pub use post_norm::{PostNormLayer, PostNormNames, PostNormSizes};
+
+use crate::cpu::Activation;
+use crate::error::Result;
+use crate::{err, Code};
+
+/// The activation that a config's `hidden_act` names.
+pub fn activation(name: &str) -> Result<Activation> {
+    Ok(match name {
+        "gelu" => Activation::Gelu,
+        "gelu_new" | "gelu_pytorch_tanh" => Activation::GeluNew,
+        "relu" => Activation::Relu,
+        "tanh" => Activation::Tanh,
+        other => {
+            let error = err!(Code::Unsupported, "the activation {other:?} in config.json");
+            return Err(error.remedy("known: gelu, gelu_new, gelu_pytorch_tanh, relu, tanh"));
+        }
+    })
+}

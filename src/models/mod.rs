@@ -1,1 +1,7 @@
-//! (in progress)
+//! One file per architecture; names follow the checkpoint.
+
+mod bert;
+mod distilbert;
+mod text;
+
+pub use text::{Head, Pooling, TextInputs, TextModel};

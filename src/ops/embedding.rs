@@ -4,6 +4,8 @@ use crate::error::Result;
 use crate::gpu;
 use crate::plan::{CpuIo, Op, Recorder, Tensor, WeightId};
 
+const SHADER: gpu::Shader = gpu::shader!("embedding");
+
 #[derive(Debug)]
 struct Embedding {
     /// One table per index input.
@@ -47,6 +49,31 @@ impl Op for Embedding {
     }
 
     fn encode(&self, io: &mut gpu::Encoder<'_>) -> Result<()> {
-        io.missing(self)
+        let shape = io.out_shape();
+        let (m, h) = (shape.rows(), shape.last());
+        for (t, &table) in self.tables.iter().enumerate() {
+            let table = io.matrix(table)?;
+            for chunk in &table.chunks {
+                let mut bindings = vec![(1, io.read(t)), (2, chunk.data()), (4, io.out())];
+                bindings.extend(chunk.scales().map(|scales| (3, scales)));
+                io.dispatch(gpu::Dispatch {
+                    shader: &SHADER,
+                    constants: gpu::Constants::new()
+                        .set("FORMAT", table.format.name())
+                        .flag("ADD", t > 0),
+                    params: &[
+                        m as u32,
+                        h as u32,
+                        table.k_padded as u32 / 4,
+                        chunk.first as u32,
+                        chunk.rows as u32,
+                    ],
+                    bindings: &bindings,
+                    grid: gpu::rows_grid((m * h.div_ceil(4)).div_ceil(64)),
+                    flops: shape.len(),
+                })?;
+            }
+        }
+        Ok(())
     }
 }

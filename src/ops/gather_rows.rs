@@ -4,6 +4,8 @@ use crate::error::Result;
 use crate::gpu;
 use crate::plan::{CpuIo, Op, Recorder, Tensor};
 
+const SHADER: gpu::Shader = gpu::shader!("gather_rows");
+
 #[derive(Debug)]
 struct GatherRows {
     h: usize,
@@ -30,6 +32,14 @@ impl Op for GatherRows {
     }
 
     fn encode(&self, io: &mut gpu::Encoder<'_>) -> Result<()> {
-        io.missing(self)
+        let count = io.out_shape().rows();
+        io.dispatch(gpu::Dispatch {
+            shader: &SHADER,
+            constants: gpu::Constants::new(),
+            params: &[count as u32, self.h as u32],
+            bindings: &[(1, io.read(0)), (2, io.read(1)), (3, io.out())],
+            grid: gpu::rows_grid((count * self.h).div_ceil(64)),
+            flops: 0,
+        })
     }
 }

@@ -5,6 +5,8 @@ use crate::error::Result;
 use crate::gpu;
 use crate::plan::{CpuIo, Op, Recorder, Tensor, WeightId};
 
+const SHADER: gpu::Shader = gpu::shader!("layer_norm");
+
 #[derive(Debug)]
 struct LayerNorm {
     weight: WeightId,
@@ -29,6 +31,22 @@ impl Op for LayerNorm {
     }
 
     fn encode(&self, io: &mut gpu::Encoder<'_>) -> Result<()> {
-        io.missing(self)
+        let shape = io.out_shape();
+        let (rows, h) = (shape.rows(), shape.last());
+        let vec4 = h % 4 == 0;
+        let width = if vec4 { h / 4 } else { h };
+        io.dispatch(gpu::Dispatch {
+            shader: &SHADER,
+            constants: gpu::Constants::new().flag("VEC4", vec4).set("PER", width.div_ceil(64)),
+            params: &[rows as u32, width as u32, h as u32, self.eps.to_bits()],
+            bindings: &[
+                (1, io.read(0)),
+                (2, io.vector(self.weight)?),
+                (3, io.vector(self.bias)?),
+                (4, io.out()),
+            ],
+            grid: gpu::rows_grid(rows),
+            flops: 8 * shape.len(),
+        })
     }
 }

@@ -4,6 +4,14 @@ use crate::cpu::{self, Activation, Epilogue};
 use crate::error::Result;
 use crate::gpu;
 use crate::plan::{CpuIo, Op, Recorder, Tensor, WeightId};
+use crate::tensor::Format;
+
+const TILED: gpu::Shader = gpu::shader!("linear");
+const PACKED: gpu::Shader = gpu::shader!("linear_packed");
+const SMALL: gpu::Shader = gpu::shader!("linear_small");
+
+/// Up to this many rows, reading the weight is all that costs.
+const SMALL_M: usize = 8;
 
 /// The epilogue of a linear op.
 #[derive(Debug, Clone, Copy)]
@@ -78,7 +86,105 @@ impl Op for Linear {
     }
 
     fn encode(&self, io: &mut gpu::Encoder<'_>) -> Result<()> {
-        let _ = self.k;
-        io.missing(self)
+        let matrix = io.matrix(self.weight)?;
+        let m = io.out_shape().rows();
+        let quantized = matches!(matrix.format, Format::Q8 | Format::Q4);
+        for chunk in &matrix.chunks {
+            let mut bindings = vec![(1, io.read(0)), (2, chunk.data()), (6, io.out())];
+            bindings.extend(chunk.scales().map(|scales| (3, scales)));
+            if let Some(bias) = self.bias {
+                bindings.push((4, io.vector(bias)?));
+            }
+            if self.has_residual {
+                bindings.push((5, io.read(1)));
+            }
+            let constants = gpu::Constants::new()
+                .set("FORMAT", matrix.format.name())
+                .set("ACTIVATION", self.activation.name())
+                .flag("BIAS", self.bias.is_some())
+                .flag("RESIDUAL", self.has_residual)
+                .flag("X_VEC4", self.k % 4 == 0);
+            let (shader, constants, grid) = if m <= SMALL_M {
+                let rows = m.next_power_of_two();
+                let constants = constants.set("M_MAX", rows).set("PARTIALS", 4 * rows * 64);
+                (&SMALL, constants, [chunk.rows.div_ceil(4), 1])
+            } else {
+                let tile = Tile::of(m, chunk.rows);
+                let grid = [chunk.rows.div_ceil(tile.side), m.div_ceil(tile.side)];
+                if quantized && io.caps().packed_dot {
+                    (&PACKED, tile.packed(constants), grid)
+                } else {
+                    let half = io.caps().f16 && matrix.format != Format::F32;
+                    (&TILED, tile.plain(constants).flag("HALF_TILES", half), grid)
+                }
+            };
+            io.dispatch(gpu::Dispatch {
+                shader,
+                constants,
+                params: &[
+                    m as u32,
+                    chunk.rows as u32,
+                    self.k as u32,
+                    matrix.k_padded as u32 / 4,
+                    chunk.first as u32,
+                    self.n as u32,
+                ],
+                bindings: &bindings,
+                grid,
+                flops: 2 * m * self.k * chunk.rows,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// The register tiling of a GEMM workgroup: a square of outputs over `tx` x 8 threads.
+#[derive(Debug, Clone, Copy)]
+struct Tile {
+    side: usize,
+    tx: usize,
+}
+
+impl Tile {
+    /// Large tiles reuse more of what they load; small ones where large ones would leave a wide
+    /// GPU idle (fewer than 64 workgroups).
+    fn of(m: usize, n: usize) -> Tile {
+        if m.div_ceil(64) * n.div_ceil(64) >= 64 {
+            Tile { side: 64, tx: 16 }
+        } else {
+            Tile { side: 32, tx: 8 }
+        }
+    }
+
+    fn common(self, constants: gpu::Constants) -> gpu::Constants {
+        let ty = 8;
+        constants
+            .set("TILE_M", self.side)
+            .set("TILE_N", self.side)
+            .set("TX", self.tx)
+            .set("TY", ty)
+            .set("THREADS", self.tx * ty)
+            .set("ROWS", self.side / ty)
+            .set("COLUMNS", self.side / self.tx)
+    }
+
+    /// Tiles of 32 k as 8 vec4s.
+    fn plain(self, constants: gpu::Constants) -> gpu::Constants {
+        let tile = 8 * self.side;
+        let loads = tile / (8 * self.tx);
+        self.common(constants)
+            .set("X_TILE", tile)
+            .set("W_TILE", tile)
+            .set("X_LOADS", loads)
+            .set("W_LOADS", loads)
+    }
+
+    /// Tiles of two blocks of 32 k as two vec4s of packed words each.
+    fn packed(self, constants: gpu::Constants) -> gpu::Constants {
+        self.common(constants)
+            .set("X_TILE", 4 * self.side)
+            .set("W_TILE", 4 * self.side)
+            .set("X_SCALES", 2 * self.side)
+            .set("W_SCALES", 2 * self.side)
     }
 }

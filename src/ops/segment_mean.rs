@@ -4,6 +4,8 @@ use crate::error::Result;
 use crate::gpu;
 use crate::plan::{CpuIo, Op, Recorder, Tensor};
 
+const SHADER: gpu::Shader = gpu::shader!("segment_mean");
+
 #[derive(Debug)]
 struct SegmentMean {
     h: usize,
@@ -37,6 +39,14 @@ impl Op for SegmentMean {
     }
 
     fn encode(&self, io: &mut gpu::Encoder<'_>) -> Result<()> {
-        io.missing(self)
+        let count = io.out_shape().rows();
+        io.dispatch(gpu::Dispatch {
+            shader: &SHADER,
+            constants: gpu::Constants::new(),
+            params: &[count as u32, self.h as u32],
+            bindings: &[(1, io.read(0)), (2, io.read(1)), (3, io.out())],
+            grid: gpu::rows_grid((count * self.h).div_ceil(64)),
+            flops: io.shape(0).len(),
+        })
     }
 }

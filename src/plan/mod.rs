@@ -8,10 +8,13 @@
 mod recorder;
 mod replay;
 mod slots;
+mod weights;
 
 pub use recorder::{Recorder, Tensor, ValueId};
+pub(crate) use replay::check_inputs;
 pub use replay::{Counters, HostValue, Outputs, PlanKey, Runtime, StepTiming};
 pub use slots::{Slot, SlotId};
+pub use weights::{WeightId, Weights};
 
 use crate::error::Result;
 use crate::tensor::{DType, Shape};
@@ -31,10 +34,6 @@ pub trait Op: std::fmt::Debug {
     /// Writes the step's dispatches for the GPU. Called once per plan, never per run.
     fn encode(&self, io: &mut gpu::Encoder<'_>) -> Result<()>;
 }
-
-/// A weight of a model: an index into the weights of the runtime that holds it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct WeightId(pub u32);
 
 /// A step: an op, and the values it reads and writes.
 #[derive(Debug)]
@@ -64,12 +63,20 @@ pub struct Plan {
     pub outputs: Vec<(String, ValueId)>,
 }
 
+impl Plan {
+    /// Bytes of a value.
+    pub fn bytes_of(&self, id: ValueId) -> usize {
+        let value = self.values[id.index()];
+        value.shape.len() * value.dtype.size()
+    }
+}
+
 /// What an op's CPU kernel sees of its step.
 pub struct CpuIo<'a> {
     pub(crate) slots: &'a [cpu::Buffer],
     pub(crate) reads: &'a [ValueId],
     pub(crate) values: &'a [Value],
-    pub(crate) weights: &'a [cpu::Weight],
+    pub(crate) weights: &'a Weights<cpu::Weight>,
     /// The step's output, of exactly its value's length.
     pub out: &'a mut [f32],
     /// Buffers that kernels reuse between steps and runs.
@@ -96,11 +103,15 @@ impl<'a> CpuIo<'a> {
 
     /// A vector weight.
     pub fn vector(&self, id: WeightId) -> &'a [f32] {
-        self.weights[id.0 as usize].vector()
+        self.weights.get(id).map_or(&[], cpu::Weight::vector)
     }
 
-    /// A matrix weight.
+    /// A matrix weight. Panics where a model names a weight that it did not declare as a matrix:
+    /// a bug in the model's file that its first run shows.
     pub fn matrix(&self, id: WeightId) -> &'a cpu::PackedMatrix {
-        self.weights[id.0 as usize].matrix()
+        match self.weights.get(id) {
+            Some(weight) => weight.matrix(),
+            None => unreachable!("weight {} was never declared", id.0),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use web_time::Instant;
 
-use super::{CpuIo, Plan, Recorder, WeightId};
+use super::{CpuIo, Plan, Recorder, WeightId, Weights};
 use crate::error::Result;
 use crate::tensor::{DType, HostWeight};
 use crate::{cpu, err, gpu, Code};
@@ -70,35 +70,38 @@ pub struct Counters {
     pub gpu: gpu::Counters,
 }
 
+#[derive(Debug)]
 enum Backend {
-    Cpu { weights: Vec<cpu::Weight>, scratch: cpu::Scratch },
-    Gpu { device: gpu::Device, weights: Vec<gpu::Weight> },
+    Cpu { weights: Weights<cpu::Weight>, scratch: cpu::Scratch },
+    Gpu { device: gpu::Device, weights: Weights<gpu::Weight> },
 }
 
+#[derive(Debug)]
 enum Compiled {
     Cpu { plan: Plan, slots: Vec<cpu::Buffer> },
     Gpu(gpu::Compiled),
 }
 
 /// The weights of one model on one device, and its compiled plans.
+#[derive(Debug)]
 pub struct Runtime {
     backend: Backend,
     plans: Vec<(PlanKey, Compiled)>,
     counters: Counters,
-    /// Filled by CPU runs when `profile` is on.
+    /// Filled by runs when `profile` is on.
     timings: Vec<StepTiming>,
-    pub profile: bool,
+    profile: bool,
 }
 
 impl Runtime {
-    /// A runtime on the CPU; weights follow by [`Runtime::push_weight`].
+    /// A runtime on the CPU; weights follow by [`Runtime::set_weight`].
     pub fn cpu() -> Self {
-        Self::new(Backend::Cpu { weights: Vec::new(), scratch: cpu::Scratch::default() })
+        Self::new(Backend::Cpu { weights: Weights::default(), scratch: cpu::Scratch::default() })
     }
 
-    /// A runtime on a GPU device; weights follow by [`Runtime::push_weight`].
+    /// A runtime on a GPU device; weights follow by [`Runtime::set_weight`].
     pub fn gpu(device: gpu::Device) -> Self {
-        Self::new(Backend::Gpu { device, weights: Vec::new() })
+        Self::new(Backend::Gpu { device, weights: Weights::default() })
     }
 
     fn new(backend: Backend) -> Self {
@@ -115,19 +118,13 @@ impl Runtime {
         matches!(self.backend, Backend::Gpu { .. })
     }
 
-    /// Moves the next weight to the device. Weights come in the order of their ids.
-    pub fn push_weight(&mut self, weight: HostWeight) -> Result<WeightId> {
-        let id = match &mut self.backend {
-            Backend::Cpu { weights, .. } => {
-                weights.push(cpu::Weight::new(weight));
-                weights.len()
-            }
-            Backend::Gpu { device, weights } => {
-                weights.push(device.upload(weight)?);
-                weights.len()
-            }
-        };
-        Ok(WeightId(id as u32 - 1))
+    /// Moves a weight to the device; weights come in any order, before the first run.
+    pub fn set_weight(&mut self, id: WeightId, weight: HostWeight) -> Result<()> {
+        match &mut self.backend {
+            Backend::Cpu { weights, .. } => weights.set(id, cpu::Weight::new(weight)),
+            Backend::Gpu { device, weights } => weights.set(id, device.upload(weight)?),
+        }
+        Ok(())
     }
 
     /// Runs the model that `record` writes down, for inputs of the sizes that `key` names.
@@ -184,6 +181,14 @@ impl Runtime {
         })
     }
 
+    /// Destroys the GPU device, as a driver reset does; every later run fails with
+    /// [`Code::DeviceLost`]. Does nothing on the CPU.
+    pub fn lose_device(&self) {
+        if let Backend::Gpu { device, .. } = &self.backend {
+            device.destroy();
+        }
+    }
+
     /// Work done so far.
     pub fn counters(&self) -> Counters {
         let mut counters = self.counters;
@@ -191,6 +196,11 @@ impl Runtime {
             counters.gpu = device.counters();
         }
         counters
+    }
+
+    /// Measure each step from now on. The last timings stay until a profiled run replaces them.
+    pub fn set_profile(&mut self, profile: bool) {
+        self.profile = profile;
     }
 
     /// Time per step of the last run made with `profile` on.
@@ -229,7 +239,9 @@ async fn replay(
             check_inputs(plan, inputs)?;
             Ok(replay_cpu(plan, slots, weights, scratch, inputs, timings))
         }
-        (Backend::Gpu { device, .. }, Compiled::Gpu(plan)) => device.run(plan, inputs).await,
+        (Backend::Gpu { device, .. }, Compiled::Gpu(plan)) => {
+            device.run(plan, inputs, timings).await
+        }
         _ => Err(err!(Code::Internal, "a plan compiled for another device")),
     }
 }
@@ -258,7 +270,7 @@ pub(crate) fn check_inputs(plan: &Plan, inputs: &[(&str, HostValue<'_>)]) -> Res
 fn replay_cpu(
     plan: &Plan,
     slots: &mut [cpu::Buffer],
-    weights: &[cpu::Weight],
+    weights: &Weights<cpu::Weight>,
     scratch: &mut cpu::Scratch,
     inputs: &[(&str, HostValue<'_>)],
     mut timings: Option<&mut Vec<StepTiming>>,

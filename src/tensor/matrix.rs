@@ -5,17 +5,21 @@
 //! |---|---|---|
 //! | `F32` | f32 `[N, K]` | none |
 //! | `F16` | f16 `[N, K]` | none |
-//! | `Q8` | i8 `[N, K]`, symmetric | f32 `[N]`, one per row |
-//! | `Q4` | `[N, ceil(K/32)]` blocks of 16 bytes; nibbles are 0..15 with zero 8 | f32 `[N, ceil(K/32)]`, representable in f16 |
+//! | `Q8` | `[N, ceil(K/32)]` blocks of 32 bytes: i8, symmetric | f32 `[N, ceil(K/32)]` |
+//! | `Q4` | `[N, ceil(K/32)]` blocks of 16 bytes: nibbles 0..15 with zero 8 | f32 `[N, ceil(K/32)]` |
+//!
+//! Both quantized formats have one scale per 32 values along K, representable in f16 (packs store
+//! it so). One scale per row instead costs MiniLM's q8 embeddings 3.3 times the error: mean cosine
+//! 0.99953 against 0.99986, worst of 200 sentences 0.9974 against 0.9995 (f32 activations).
 //!
 //! In a q4 block byte `4j + b` holds k = `8j + b` in its low nibble and k = `8j + 4 + b` in its
 //! high one: in a little-endian word `w`, `w & 0x0F0F0F0F` and `(w >> 4) & 0x0F0F0F0F` are four
-//! consecutive k each. A last block past K is padded with zero (nibble 8).
+//! consecutive k each. A last block past K is padded with zero (q8: 0, q4: nibble 8).
 
 use half::f16;
 
-/// Elements along K that share one q4 scale.
-pub const Q4_BLOCK: usize = 32;
+/// Elements along K that share one scale in the quantized formats.
+pub const BLOCK: usize = 32;
 
 /// How a weight matrix is stored. Vectors (biases, norms) are always f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,13 +31,23 @@ pub enum Format {
 }
 
 impl Format {
+    /// The name in shaders, options and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::F32 => "f32",
+            Format::F16 => "f16",
+            Format::Q8 => "q8",
+            Format::Q4 => "q4",
+        }
+    }
+
     /// Bytes of data (without scales) that one row of `k` elements takes.
     pub fn row_bytes(self, k: usize) -> usize {
         match self {
             Format::F32 => 4 * k,
             Format::F16 => 2 * k,
-            Format::Q8 => k,
-            Format::Q4 => k.div_ceil(Q4_BLOCK) * (Q4_BLOCK / 2),
+            Format::Q8 => k.div_ceil(BLOCK) * BLOCK,
+            Format::Q4 => k.div_ceil(BLOCK) * (BLOCK / 2),
         }
     }
 
@@ -41,8 +55,7 @@ impl Format {
     pub fn row_scales(self, k: usize) -> usize {
         match self {
             Format::F32 | Format::F16 => 0,
-            Format::Q8 => 1,
-            Format::Q4 => k.div_ceil(Q4_BLOCK),
+            Format::Q8 | Format::Q4 => k.div_ceil(BLOCK),
         }
     }
 }
@@ -85,7 +98,7 @@ impl Matrix {
                         d.copy_from_slice(&f16::from_f32(x).to_le_bytes());
                     }
                 }
-                Format::Q8 => scales[0] = quantize_row_q8(row, data),
+                Format::Q8 => quantize_row_q8(row, data, scales),
                 Format::Q4 => quantize_row_q4(row, data, scales),
             }
         }
@@ -108,13 +121,13 @@ impl Matrix {
                 }
             }
             Format::Q8 => {
-                for (o, &d) in out.iter_mut().zip(data) {
-                    *o = scales[0] * f32::from(d as i8);
+                for (k, (o, &d)) in out.iter_mut().zip(data).take(self.k).enumerate() {
+                    *o = scales[k / BLOCK] * f32::from(d as i8);
                 }
             }
             Format::Q4 => {
                 for (k, o) in out[..self.k].iter_mut().enumerate() {
-                    *o = scales[k / Q4_BLOCK] * (f32::from(q4_nibble(data, k)) - 8.0);
+                    *o = scales[k / BLOCK] * (f32::from(q4_nibble(data, k)) - 8.0);
                 }
             }
         }
@@ -130,18 +143,20 @@ fn absmax(row: &[f32]) -> f32 {
     row.iter().fold(0.0, |m, x| x.abs().max(m))
 }
 
-fn quantize_row_q8(row: &[f32], data: &mut [u8]) -> f32 {
-    let scale = absmax(row) / 127.0;
-    let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-    for (d, &x) in data.iter_mut().zip(row) {
-        *d = (x * inverse).round().clamp(-127.0, 127.0) as i8 as u8;
+fn quantize_row_q8(row: &[f32], data: &mut [u8], scales: &mut [f32]) {
+    data.fill(0);
+    for ((block, data), scale) in row.chunks(BLOCK).zip(data.chunks_exact_mut(BLOCK)).zip(scales) {
+        *scale = f16::from_f32(absmax(block) / 127.0).to_f32();
+        let inverse = if *scale > 0.0 { 1.0 / *scale } else { 0.0 };
+        for (d, &x) in data.iter_mut().zip(block) {
+            *d = (x * inverse).round().clamp(-127.0, 127.0) as i8 as u8;
+        }
     }
-    scale
 }
 
 fn quantize_row_q4(row: &[f32], data: &mut [u8], scales: &mut [f32]) {
     for ((block, data), scale) in
-        row.chunks(Q4_BLOCK).zip(data.chunks_exact_mut(Q4_BLOCK / 2)).zip(scales)
+        row.chunks(BLOCK).zip(data.chunks_exact_mut(BLOCK / 2)).zip(scales)
     {
         // The element of largest magnitude maps to -8, the end of the range with one more level.
         let extreme = block.iter().fold(0.0f32, |m, &x| if x.abs() > m.abs() { x } else { m });
@@ -186,12 +201,12 @@ mod tests {
                 m.row(r, &mut back);
                 let row = &values[r * k..(r + 1) * k];
                 for (block, (a, b)) in
-                    row.chunks(Q4_BLOCK).zip(back.chunks(Q4_BLOCK)).enumerate().map(|(i, x)| (i, x))
+                    row.chunks(BLOCK).zip(back.chunks(BLOCK)).enumerate().map(|(i, x)| (i, x))
                 {
                     let step = match format {
                         Format::F32 => 0.0,
                         Format::F16 => absmax(a) / 1024.0,
-                        Format::Q8 => absmax(row) / 127.0,
+                        Format::Q8 => absmax(a) / 127.0 * 1.001,
                         // the far end of the range is clamped at 7 steps: one whole step off
                         Format::Q4 => absmax(a) / 8.0 * 2.001,
                     };

@@ -5,7 +5,7 @@ mod matrix;
 mod shape;
 
 pub use dtype::DType;
-pub use matrix::{Format, Matrix, Q4_BLOCK};
+pub use matrix::{Format, Matrix, BLOCK};
 pub use shape::Shape;
 
 /// A weight as it arrives from a checkpoint, on its way to a device.

@@ -1,0 +1,67 @@
+// What the linear kernels share: parameters, the activations' side, the epilogue.
+//
+//     out[m, column + n] = activate(sum_k x[m, k] w[n, k] + bias[column + n]) + residual[m, column + n]
+//
+// A weight too large for one binding comes in chunks of rows, one dispatch each; `column` is the
+// first row of the chunk.
+
+struct Params {
+    m: u32,       // rows of x
+    n: u32,       // rows of this chunk of the weight
+    k: u32,       // columns of x
+    k4s: u32,     // columns of the weight (k padded to a multiple of 32) / 4
+    column: u32,  // first output column of this chunk
+    width: u32,   // columns of the output
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+#if X_VEC4
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+#else
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+#endif
+#if BIAS
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+#endif
+#if RESIDUAL
+@group(0) @binding(5) var<storage, read> residual: array<f32>;
+#endif
+@group(0) @binding(6) var<storage, read_write> out: array<f32>;
+
+#include "lib/activation.wgsl"
+
+// x[row, 4 k4 ..], zero past either end.
+fn load_x(row: u32, k4: u32) -> vec4<f32> {
+    var v = vec4<f32>(0.0);
+#if X_VEC4
+    if row < params.m && k4 * 4u < params.k {
+        v = x[row * (params.k / 4u) + k4];
+    }
+#else
+    if row < params.m {
+        let at = row * params.k + k4 * 4u;
+#for i in 0..4
+        if k4 * 4u + ${i}u < params.k {
+            v[${i}] = x[at + ${i}u];
+        }
+#endfor
+    }
+#endif
+    return v;
+}
+
+// Stores output (row, n) unless it lies past the end.
+fn store(row: u32, n: u32, sum: f32) {
+    if row < params.m && n < params.n {
+        let column = params.column + n;
+        var y = sum;
+#if BIAS
+        y += bias[column];
+#endif
+        y = activate(y);
+#if RESIDUAL
+        y += residual[row * params.width + column];
+#endif
+        out[row * params.width + column] = y;
+    }
+}

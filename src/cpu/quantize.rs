@@ -1,0 +1,141 @@
+//! Activations to integers, once per row and block of a linear call.
+
+use super::dot::Dot;
+use super::math::ROUND;
+use super::simd::*;
+use crate::tensor::BLOCK;
+
+/// The quantized left operand of an integer GEMM. Buffers grow and stay.
+#[derive(Debug, Default)]
+pub(super) struct Activations {
+    /// `[M][Kp]` bytes, or i16 for [`Dot::Wide`].
+    pub values: Vec<u8>,
+    /// `[M][Kp / 32]`; for [`Dot::Wide`] `[M]`.
+    pub scales: Vec<f32>,
+    /// q4: what a block's sums start from, `[M][Kp / 32]`.
+    pub first: Vec<i32>,
+}
+
+/// Makes room for `len` elements; what is there already stays allocated.
+pub(super) fn grow<T: Copy + Default>(v: &mut Vec<T>, len: usize) {
+    if v.len() < len {
+        v.resize(len, T::default());
+    }
+}
+
+impl Activations {
+    /// Quantizes `x` `[M, K]` for a product with q8 weights: symmetric around the byte that
+    /// stands for zero, one scale per block.
+    pub fn for_q8(&mut self, x: &[f32], k: usize, dot: Dot) {
+        let (zero, levels) = dot.activation_range();
+        match dot {
+            Dot::Wide => self.wide(x, k),
+            Dot::Quads { signed: true } => self.blocks::<true>(x, k, zero, levels),
+            _ => self.blocks::<false>(x, k, zero, levels),
+        }
+    }
+
+    /// Quantizes `x` `[M, K]` for a product with q4 weights, which are the 7-bit operand
+    /// themselves: signed bytes, one scale per block, and the sums that stand for the weights'
+    /// zero point 8.
+    pub fn for_q4(&mut self, x: &[f32], k: usize, dot: Dot) {
+        if dot == Dot::Wide {
+            return self.wide(x, k);
+        }
+        self.blocks::<true>(x, k, 0, 127);
+        let blocks = self.scales_len(x, k);
+        grow(&mut self.first, blocks);
+        for (first, block) in self.first[..blocks].iter_mut().zip(self.values.chunks_exact(BLOCK)) {
+            // k mod 4 in 0..2 and in 2..4: the two 16-bit lanes of a column under `Dot::Pairs`
+            let mut half = [0i32; 2];
+            for (i, &a) in block.iter().enumerate() {
+                half[i / 2 % 2] += i32::from(a as i8);
+            }
+            *first = match dot {
+                Dot::Pairs => (-8 * half[0]) & 0xFFFF | (-8 * half[1]) << 16,
+                _ => -8 * (half[0] + half[1]),
+            };
+        }
+    }
+
+    fn scales_len(&self, x: &[f32], k: usize) -> usize {
+        if k == 0 {
+            0
+        } else {
+            x.len() / k * k.div_ceil(BLOCK)
+        }
+    }
+
+    fn blocks<const SIGNED: bool>(&mut self, x: &[f32], k: usize, zero: i32, levels: i32) {
+        let blocks = self.scales_len(x, k);
+        grow(&mut self.scales, blocks);
+        grow(&mut self.values, blocks * BLOCK);
+        let mut to = self.scales.iter_mut().zip(self.values.chunks_exact_mut(BLOCK));
+        for row in x.chunks_exact(k.max(1)) {
+            for (block, (scale, values)) in row.chunks(BLOCK).zip(&mut to) {
+                if block.len() == BLOCK {
+                    *scale = quantize_block::<SIGNED>(block, zero, levels, values);
+                } else {
+                    let mut padded = [0.0; BLOCK];
+                    padded[..block.len()].copy_from_slice(block);
+                    *scale = quantize_block::<SIGNED>(&padded, zero, levels, values);
+                }
+            }
+        }
+    }
+
+    /// 16-bit activations, one scale per row: as good as f32 for the product.
+    fn wide(&mut self, x: &[f32], k: usize) {
+        let padded = k.div_ceil(BLOCK) * BLOCK;
+        let m = if k == 0 { 0 } else { x.len() / k };
+        grow(&mut self.scales, m);
+        grow(&mut self.values, m * padded * 2);
+        let rows = x.chunks_exact(k.max(1)).zip(self.values.chunks_exact_mut(padded.max(1) * 2));
+        for ((row, values), scale) in rows.zip(&mut self.scales) {
+            let (fours, rest) = row.split_at(k / 4 * 4);
+            let mut most = abs(load_partial(rest, 0.0));
+            for four in fours.chunks_exact(4) {
+                // SAFETY: four f32 are 16 bytes.
+                most = max(most, abs(unsafe { load(four.as_ptr()) }));
+            }
+            let largest = lanes(most).into_iter().fold(0.0, f32::max);
+            *scale = largest / 32767.0;
+            let inverse = splat(if largest > 0.0 { 32767.0 / largest } else { 0.0 });
+            let integer = |v| {
+                let bits = add(mul(v, inverse), splat(ROUND));
+                add_i32(bits, splat_i32(-(ROUND.to_bits() as i32)))
+            };
+            values[k / 8 * 16..].fill(0);
+            for (eight, to) in row.chunks(8).zip(values.chunks_exact_mut(16)) {
+                let (low, high) = eight.split_at(eight.len().min(4));
+                let (low, high) = (load_partial(low, 0.0), load_partial(high, 0.0));
+                // SAFETY: `to` is 16 bytes.
+                unsafe { store(to.as_mut_ptr(), narrow_i16(integer(low), integer(high))) };
+            }
+        }
+    }
+}
+
+/// Quantizes 32 values to `zero` ± `levels`; returns the scale.
+#[inline(always)]
+fn quantize_block<const SIGNED: bool>(x: &[f32], zero: i32, levels: i32, to: &mut [u8]) -> f32 {
+    assert!(x.len() == BLOCK && to.len() == BLOCK);
+    // SAFETY: 32 f32 are read and 32 bytes written, as asserted.
+    unsafe {
+        let x: [V; BLOCK / 4] = std::array::from_fn(|i| load(x.as_ptr().add(4 * i)));
+        let a = |i: usize| max(abs(x[i]), abs(x[i + 4]));
+        let most = max(max(a(0), a(1)), max(a(2), a(3)));
+        let [p, q, r, s] = lanes(most);
+        let largest = p.max(q).max(r.max(s));
+        let inverse = splat(if largest > 0.0 { levels as f32 / largest } else { 0.0 });
+        let offset = splat_i32(zero - ROUND.to_bits() as i32);
+        let integer = |i: usize| add_i32(add(mul(x[i], inverse), splat(ROUND)), offset);
+        for h in 0..2 {
+            let low = narrow_i16(integer(4 * h), integer(4 * h + 1));
+            let high = narrow_i16(integer(4 * h + 2), integer(4 * h + 3));
+            let bytes = if SIGNED { narrow_i8(low, high) } else { narrow_u8(low, high) };
+            store(to.as_mut_ptr().add(16 * h), bytes);
+        }
+        largest / levels as f32
+    }
+}

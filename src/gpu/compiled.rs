@@ -1,0 +1,337 @@
+//! A plan compiled for a GPU, and its replay.
+//!
+//! Everything a run needs is made here once: one buffer per slot, the parameters of all dispatches
+//! in one uniform buffer, and bind groups with their offsets baked in (dynamic offsets take a slow
+//! path in browsers). A run writes the inputs, replays the dispatches in one pass, copies the
+//! outputs to one staging buffer, submits once and maps it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::device::Device;
+use super::encoder::Encoder;
+use super::read_back::Staging;
+use super::Weight;
+use crate::error::Result;
+use crate::plan::{check_inputs, HostValue, Outputs, Plan, StepTiming, Weights};
+use crate::{err, Code};
+
+/// Parameter blocks stand this far apart: the default and largest
+/// `minUniformBufferOffsetAlignment`.
+const PARAMS_STRIDE: usize = 256;
+
+/// A plan of more work than this is submitted in several chunks, so that a page keeps painting
+/// while a long batch runs. BERT-base at 128 tokens takes 22 GFLOP: one submit.
+const FLOPS_PER_SUBMIT: usize = 32_000_000_000;
+
+/// A plan compiled for a device: buffers, pipelines and bind groups, built once.
+#[derive(Debug)]
+pub struct Compiled {
+    plan: Plan,
+    slots: Vec<wgpu::Buffer>,
+    dispatches: Vec<Ready>,
+    /// Where all outputs are read back through.
+    staging: Option<Staging>,
+    profile: RefCell<Option<Rc<Profile>>>,
+    bytes: usize,
+}
+
+/// A dispatch ready to be replayed.
+#[derive(Debug)]
+struct Ready {
+    pipeline: wgpu::ComputePipeline,
+    bind_group: wgpu::BindGroup,
+    grid: [u32; 2],
+    step: usize,
+    flops: usize,
+}
+
+/// Timestamps around each dispatch; made by the first run that is timed.
+#[derive(Debug)]
+struct Profile {
+    queries: wgpu::QuerySet,
+    resolved: wgpu::Buffer,
+    staging: Staging,
+}
+
+impl Compiled {
+    /// Bytes of the plan's buffers on the device.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Dispatches of one run.
+    pub fn dispatches(&self) -> usize {
+        self.dispatches.len()
+    }
+}
+
+impl Device {
+    /// Compiles a plan: every buffer, pipeline and bind group a run needs.
+    pub fn compile(&self, plan: Plan, weights: &Weights<Weight>) -> Result<Compiled> {
+        self.check()?;
+        let usage = wgpu::BufferUsages::STORAGE
+            | wgpu::BufferUsages::COPY_SRC
+            | wgpu::BufferUsages::COPY_DST;
+        let limit = self.caps().max_binding as usize;
+        let mut slots = Vec::with_capacity(plan.slots.len());
+        for slot in &plan.slots {
+            let bytes = slot.len * slot.dtype.size();
+            if bytes > limit {
+                return Err(err!(
+                    Code::OutOfMemory,
+                    "an inner value of this input takes {bytes} bytes; this GPU binds {limit} at once"
+                )
+                .remedy("pass fewer or shorter inputs at once (batch_size), or use device 'wasm'"));
+            }
+            slots.push(self.buffer(bytes, usage)?);
+        }
+
+        let mut encoder = Encoder {
+            device: self,
+            plan: &plan,
+            slots: &slots,
+            weights,
+            step: 0,
+            encoded: Vec::new(),
+        };
+        for (i, step) in plan.steps.iter().enumerate() {
+            encoder.step = i;
+            step.op.encode(&mut encoder)?;
+        }
+        let encoded = encoder.encoded;
+
+        let mut params = vec![0u8; (encoded.len() * PARAMS_STRIDE).max(PARAMS_STRIDE)];
+        for (block, dispatch) in params.chunks_exact_mut(PARAMS_STRIDE).zip(&encoded) {
+            let words: &[u8] = bytemuck::cast_slice(&dispatch.params);
+            block[..words.len()].copy_from_slice(words);
+        }
+        let uniforms =
+            self.buffer(params.len(), wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST)?;
+        self.write(&uniforms, 0, &params);
+
+        let dispatches = encoded
+            .into_iter()
+            .enumerate()
+            .map(|(i, dispatch)| {
+                let block = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: &uniforms,
+                    offset: (i * PARAMS_STRIDE) as u64,
+                    size: std::num::NonZeroU64::new(PARAMS_STRIDE as u64),
+                });
+                let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: block }];
+                entries.extend(dispatch.bindings.iter().map(|(binding, b)| wgpu::BindGroupEntry {
+                    binding: *binding,
+                    resource: b.resource(),
+                }));
+                let bind_group = self.bind_group(&dispatch.pipeline.layout, &entries);
+                Ready {
+                    pipeline: dispatch.pipeline.pipeline,
+                    bind_group,
+                    grid: dispatch.grid,
+                    step: dispatch.step,
+                    flops: dispatch.flops,
+                }
+            })
+            .collect();
+
+        let out_bytes: usize = plan.outputs.iter().map(|(_, id)| plan.bytes_of(*id)).sum();
+        let staging = match out_bytes {
+            0 => None,
+            bytes => Some(self.staging(bytes)?),
+        };
+        let slot_bytes: usize = slots.iter().map(|s| s.size() as usize).sum();
+        let bytes = slot_bytes + params.len() + out_bytes;
+        self.check()?;
+        Ok(Compiled { plan, slots, dispatches, staging, profile: RefCell::new(None), bytes })
+    }
+
+    fn staging(&self, bytes: usize) -> Result<Staging> {
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        Ok(Staging::new(self.buffer(bytes, usage)?))
+    }
+
+    /// Replays a compiled plan: inputs written, one pass, one submit, outputs read back. With
+    /// `timings`, each dispatch runs in a pass of its own between two timestamps, where the device
+    /// has them.
+    pub async fn run(
+        &self,
+        compiled: &Compiled,
+        inputs: &[(&str, HostValue<'_>)],
+        timings: Option<&mut Vec<StepTiming>>,
+    ) -> Result<Outputs> {
+        self.check()?;
+        let plan = &compiled.plan;
+        check_inputs(plan, inputs)?;
+        let Some(staging) = &compiled.staging else {
+            return Ok(Outputs::default());
+        };
+        staging.release();
+        for (name, id) in &plan.inputs {
+            if let Some((_, given)) = inputs.iter().find(|(n, _)| n == name) {
+                let slot = &compiled.slots[plan.values[id.index()].slot.index()];
+                match given {
+                    HostValue::F32(v) => self.write(slot, 0, bytemuck::cast_slice(v)),
+                    HostValue::U32(v) => self.write(slot, 0, bytemuck::cast_slice(v)),
+                }
+            }
+        }
+        let profile = match timings {
+            Some(_) if self.caps().timestamps => Some(self.profile(compiled)?),
+            _ => None,
+        };
+        self.submit(compiled, &staging.buffer, profile.as_deref());
+        let outputs = self.read_outputs(compiled, staging).await?;
+        if let Some(timings) = timings {
+            timings.clear();
+            if let Some(profile) = &profile {
+                self.read_timings(compiled, profile, timings).await?;
+            }
+        }
+        Ok(outputs)
+    }
+
+    /// Encodes and submits one run.
+    fn submit(&self, compiled: &Compiled, staging: &wgpu::Buffer, profile: Option<&Profile>) {
+        let plan = &compiled.plan;
+        let mut encoder = self.encoder();
+        match profile {
+            Some(profile) => {
+                for (i, dispatch) in compiled.dispatches.iter().enumerate() {
+                    let query = 2 * i as u32;
+                    let writes = wgpu::ComputePassTimestampWrites {
+                        query_set: &profile.queries,
+                        beginning_of_pass_write_index: Some(query),
+                        end_of_pass_write_index: Some(query + 1),
+                    };
+                    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                        label: None,
+                        timestamp_writes: Some(writes),
+                    });
+                    dispatch.encode(&mut pass);
+                }
+                let queries = 0..2 * compiled.dispatches.len() as u32;
+                encoder.resolve_query_set(&profile.queries, queries, &profile.resolved, 0);
+                let bytes = profile.resolved.size();
+                encoder.copy_buffer_to_buffer(
+                    &profile.resolved,
+                    0,
+                    &profile.staging.buffer,
+                    0,
+                    bytes,
+                );
+            }
+            None => {
+                let limit = self.options().flops_per_submit.unwrap_or(FLOPS_PER_SUBMIT);
+                let mut rest = &compiled.dispatches[..];
+                while !rest.is_empty() {
+                    let mut flops = 0;
+                    let mut chunk = 0;
+                    while chunk < rest.len() && flops < limit {
+                        flops += rest[chunk].flops;
+                        chunk += 1;
+                    }
+                    let mut pass = encoder.begin_compute_pass(&Default::default());
+                    rest[..chunk].iter().for_each(|dispatch| dispatch.encode(&mut pass));
+                    drop(pass);
+                    rest = &rest[chunk..];
+                    if !rest.is_empty() {
+                        self.submit_encoder(std::mem::replace(&mut encoder, self.encoder()));
+                    }
+                }
+            }
+        }
+        let mut at = 0;
+        for (_, id) in &plan.outputs {
+            let slot = &compiled.slots[plan.values[id.index()].slot.index()];
+            let bytes = plan.bytes_of(*id) as u64;
+            encoder.copy_buffer_to_buffer(slot, 0, staging, at, bytes);
+            at += bytes;
+        }
+        self.submit_encoder(encoder);
+        self.count(|c| c.dispatches += compiled.dispatches.len());
+    }
+
+    async fn read_outputs(&self, compiled: &Compiled, staging: &Staging) -> Result<Outputs> {
+        let plan = &compiled.plan;
+        self.map(staging).await?;
+        let mut outputs = Outputs::default();
+        {
+            let view = staging.buffer.get_mapped_range(..).map_err(|e| unreadable(&e))?;
+            let mut at = 0;
+            for (name, id) in &plan.outputs {
+                let bytes = plan.bytes_of(*id);
+                let mut values = vec![0.0f32; bytes / 4];
+                bytemuck::cast_slice_mut(&mut values).copy_from_slice(&view[at..at + bytes]);
+                outputs.0.push((name.clone(), values));
+                at += bytes;
+            }
+        }
+        staging.release();
+        self.count(|c| c.read_backs += 1);
+        Ok(outputs)
+    }
+
+    fn profile(&self, compiled: &Compiled) -> Result<Rc<Profile>> {
+        if let Some(profile) = compiled.profile.borrow().clone() {
+            profile.staging.release();
+            return Ok(profile);
+        }
+        let count = 2 * compiled.dispatches.len();
+        let queries = self.timestamps(count as u32);
+        let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
+        let resolved = self.buffer(8 * count, usage)?;
+        let staging = self.staging(8 * count)?;
+        let profile = Rc::new(Profile { queries, resolved, staging });
+        *compiled.profile.borrow_mut() = Some(profile.clone());
+        Ok(profile)
+    }
+
+    /// Time per step, its dispatches added up.
+    async fn read_timings(
+        &self,
+        compiled: &Compiled,
+        profile: &Profile,
+        timings: &mut Vec<StepTiming>,
+    ) -> Result<()> {
+        self.map(&profile.staging).await?;
+        let ms_per_tick = self.ms_per_tick();
+        let steps = compiled.plan.steps.iter();
+        timings.extend(steps.map(|step| StepTiming { op: step.op.name(), ms: 0.0 }));
+        {
+            let view = profile.staging.buffer.get_mapped_range(..).map_err(|e| unreadable(&e))?;
+            let ticks = |i: usize| {
+                let mut word = [0u8; 8];
+                word.copy_from_slice(&view[8 * i..8 * i + 8]);
+                u64::from_le_bytes(word)
+            };
+            for (i, dispatch) in compiled.dispatches.iter().enumerate() {
+                let took = ticks(2 * i + 1).saturating_sub(ticks(2 * i));
+                timings[dispatch.step].ms += took as f64 * ms_per_tick;
+            }
+        }
+        profile.staging.release();
+        Ok(())
+    }
+
+    /// Maps a staging buffer; a failure is told by what happened to the device.
+    async fn map(&self, staging: &Staging) -> Result<()> {
+        let mapped = staging.map(self.wgpu()).await;
+        self.check()?;
+        mapped.map_err(|error| unreadable(&error))
+    }
+}
+
+/// A map that fails on a device with no error of its own: the device is on its way out.
+fn unreadable(error: &dyn std::fmt::Display) -> crate::Error {
+    err!(Code::DeviceLost, "the result could not be read back from the GPU: {error}")
+        .remedy("load the model again")
+}
+
+impl Ready {
+    fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        pass.dispatch_workgroups(self.grid[0], self.grid[1], 1);
+    }
+}

@@ -1,0 +1,239 @@
+//! From a repository's files to a pipeline.
+//!
+//! Small files first, then [`Loader::open`]: config and tokenizer are read, the model declares its
+//! weights, the device is made and tested. Then the weight files, byte by byte as they arrive, and
+//! [`Loader::finish`]. Whatever is wrong is said at the first moment it can be known: a wrong head
+//! before anything is downloaded, a missing tensor as soon as the header is complete.
+
+use std::collections::BTreeMap;
+
+use super::{Encoder, Info, Pipeline, Task};
+use crate::checkpoint::{Config, Index, Reader};
+use crate::error::Result;
+use crate::models::{Pooling, TextModel};
+use crate::plan::Runtime;
+use crate::preprocess::batch::Limits;
+use crate::preprocess::{Batch, Tokenizer, TokenizerFiles};
+use crate::tensor::Format;
+use crate::{err, gpu, Code};
+
+/// The weights' file where a repository is not sharded.
+const WEIGHTS: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+
+/// The caller's wish for a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceChoice {
+    /// The GPU where there is a real one that passes its self-test, else the CPU.
+    #[default]
+    Auto,
+    WebGpu,
+    Wasm,
+}
+
+/// What to load, and onto what.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    pub task: Task,
+    pub device: DeviceChoice,
+    /// `None`: the format of a quantized pack, else f16 on the GPU and q8 on the CPU.
+    pub dtype: Option<Format>,
+    pub gpu: gpu::DeviceOptions,
+}
+
+/// What [`Loader::open`] found out.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    pub model_type: String,
+    pub architecture: String,
+    pub on_gpu: bool,
+    /// Why the GPU was wanted and is not used.
+    pub fallback: Option<String>,
+    pub adapter: Option<String>,
+    /// Weight files to feed, in this order.
+    pub files: Vec<String>,
+}
+
+/// Loads one pipeline.
+#[derive(Debug)]
+pub struct Loader {
+    options: LoadOptions,
+    files: BTreeMap<String, Vec<u8>>,
+    loading: Option<Loading>,
+}
+
+#[derive(Debug)]
+struct Loading {
+    encoder: TextEncoder,
+    tokenizer: Tokenizer,
+    reader: Reader,
+}
+
+impl Loader {
+    pub fn new(options: LoadOptions) -> Self {
+        Loader { options, files: BTreeMap::new(), loading: None }
+    }
+
+    /// Hands over a small file of the repository: config.json, the tokenizer's, the index.
+    pub fn add_file(&mut self, name: &str, bytes: Vec<u8>) {
+        self.files.insert(name.to_string(), bytes);
+    }
+
+    fn file(&self, name: &str) -> Option<&[u8]> {
+        self.files.get(name).map(Vec::as_slice)
+    }
+
+    /// Reads the small files and makes the device.
+    pub async fn open(&mut self) -> Result<Opened> {
+        let Some(config) = self.file("config.json") else {
+            let error = err!(Code::Config, "config.json is missing");
+            return Err(error.remedy("every Hugging Face repository has one; check the model id"));
+        };
+        let config = Config::parse(config)?;
+        let model_type = config.model_type()?.to_string();
+        let architecture = config.architecture().unwrap_or_default().to_string();
+        let head = self.options.task.check(config.architecture().as_slice())?;
+        let positions = config.usize("max_position_embeddings", Some(512))?;
+        let files = TokenizerFiles {
+            tokenizer_json: self.file("tokenizer.json"),
+            vocab_txt: self.file("vocab.txt"),
+            tokenizer_config: self.file("tokenizer_config.json"),
+            special_tokens_map: self.file("special_tokens_map.json"),
+        };
+        let tokenizer = Tokenizer::load(&files, &model_type, positions)?;
+        let shards = match self.file(INDEX) {
+            Some(index) => Index::parse(index)?.files(),
+            None => vec![WEIGHTS.to_string()],
+        };
+
+        let (runtime, adapter, fallback) = self.device().await?;
+        let on_gpu = runtime.is_gpu();
+        let (model, manifest) = TextModel::new(&config, head, runtime)?;
+        let info = Info {
+            architecture: architecture.clone(),
+            head,
+            labels: config.labels()?,
+            problem_type: config.problem_type()?.map(str::to_string),
+            hidden: model.hidden(),
+            limits: Limits {
+                vocab: config.usize("vocab_size", Some(30522))?,
+                types: if model_type == "bert" {
+                    config.usize("type_vocab_size", Some(2))?
+                } else {
+                    0
+                },
+                positions,
+            },
+            padded: on_gpu,
+        };
+        let default = if on_gpu { Format::F16 } else { Format::Q8 };
+        let reader = Reader::new(manifest, self.options.dtype, default);
+        self.loading = Some(Loading { encoder: TextEncoder { model, info }, tokenizer, reader });
+        Ok(Opened { model_type, architecture, on_gpu, fallback, adapter, files: shards })
+    }
+
+    /// The runtime on the device that was asked for, the adapter's name, and why not the GPU.
+    async fn device(&self) -> Result<(Runtime, Option<String>, Option<String>)> {
+        if self.options.device == DeviceChoice::Wasm {
+            return Ok((Runtime::cpu(), None, None));
+        }
+        let auto = self.options.device == DeviceChoice::Auto;
+        match self.gpu_device().await {
+            Ok(device) if auto && device.is_software() => {
+                let reason =
+                    format!("{} is a software adapter, slower than wasm", device.adapter());
+                Ok((Runtime::cpu(), None, Some(reason)))
+            }
+            Ok(device) => {
+                let adapter = device.adapter().to_string();
+                Ok((Runtime::gpu(device), Some(adapter), None))
+            }
+            Err(error) if auto => Ok((Runtime::cpu(), None, Some(error.message))),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A device that has passed its self-test in every format that may come; a software adapter
+    /// that is about to be left is not tested.
+    async fn gpu_device(&self) -> Result<gpu::Device> {
+        use Format::{F16, F32, Q4, Q8};
+        let device = gpu::Device::new(self.options.gpu.clone()).await?;
+        if self.options.device == DeviceChoice::Auto && device.is_software() {
+            return Ok(device);
+        }
+        // Some weights are f32 in every format, and some are q8 in q4; a pack brings its own.
+        let formats: &[Format] = match self.options.dtype {
+            Some(F32) => &[F32],
+            Some(F16) => &[F32, F16],
+            Some(Q8) => &[F32, Q8],
+            Some(Q4) | None => &[F32, F16, Q8, Q4],
+        };
+        device.self_test(formats).await?;
+        Ok(device)
+    }
+
+    fn loading(&mut self) -> Result<&mut Loading> {
+        let missing = || err!(Code::Internal, "weights before Loader::open");
+        self.loading.as_mut().ok_or_else(missing)
+    }
+
+    /// The next bytes belong to the weights file `name` of `bytes` bytes (0: unknown).
+    pub fn begin_weights(&mut self, name: &str, bytes: u64) -> Result<()> {
+        self.loading()?.reader.begin(name, bytes)
+    }
+
+    /// The next bytes of the current weights file, in order, in chunks of any size.
+    pub fn push_weights(&mut self, chunk: &[u8]) -> Result<()> {
+        let Loading { encoder, reader, .. } = self.loading()?;
+        let runtime = &mut encoder.model.runtime;
+        reader.push(chunk, &mut |id, weight| runtime.set_weight(id, weight))
+    }
+
+    /// The current weights file ends here.
+    pub fn end_weights(&mut self) -> Result<()> {
+        self.loading()?.reader.end()
+    }
+
+    /// Checks that nothing is missing, and runs once so that the first real call is a warm one.
+    pub async fn finish(self) -> Result<Pipeline<TextEncoder>> {
+        let missing = || err!(Code::Internal, "Loader::finish before Loader::open");
+        let Loading { mut encoder, tokenizer, reader } = self.loading.ok_or_else(missing)?;
+        encoder.model.format = Some(reader.finish()?);
+        encoder.warm_up(&tokenizer).await?;
+        Pipeline::new(self.options.task, encoder, tokenizer)
+    }
+}
+
+/// A text model as the tasks run it.
+#[derive(Debug)]
+pub struct TextEncoder {
+    pub model: TextModel,
+    info: Info,
+}
+
+impl TextEncoder {
+    /// Compiles the plan of the shortest batch: on the GPU every pipeline of the model.
+    async fn warm_up(&mut self, tokenizer: &Tokenizer) -> Result<()> {
+        let mut batch = Batch::new(Pooling::None);
+        let ids = vec![tokenizer.special().cls.unwrap_or(0)];
+        batch.push(&crate::preprocess::Sequence { type_ids: vec![0], rows: vec![0], ids });
+        if self.info.padded {
+            batch.pad(0);
+        }
+        self.model.run(&batch).await.map(drop)
+    }
+}
+
+impl Encoder for TextEncoder {
+    fn info(&self) -> Info {
+        self.info.clone()
+    }
+
+    async fn run(&mut self, batch: &Batch) -> Result<Vec<f32>> {
+        self.model.run(batch).await
+    }
+
+    async fn pause(&self) {
+        crate::wait::turn().await;
+    }
+}

@@ -1,0 +1,108 @@
+//! `Model`: a loaded pipeline.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use wasm_bindgen::prelude::*;
+
+use super::{convert, loader::dtype_name};
+use crate::tasks::{AbortHandle, Opened, Pipeline, TextEncoder};
+
+#[wasm_bindgen]
+pub struct Model {
+    pipeline: Pipeline<TextEncoder>,
+    opened: Opened,
+}
+
+impl Model {
+    pub(super) fn new(pipeline: Pipeline<TextEncoder>, opened: Opened) -> Self {
+        Model { pipeline, opened }
+    }
+}
+
+/// Stops the call that is running. A handle of its own: the model is borrowed while it runs.
+#[wasm_bindgen]
+pub struct Abort(AbortHandle);
+
+#[wasm_bindgen]
+impl Abort {
+    pub fn abort(&self) {
+        self.0.abort();
+    }
+}
+
+#[wasm_bindgen]
+impl Model {
+    /// Runs the task; one call at a time.
+    pub async fn run(&mut self, input: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
+        let input = convert::read_json(input, "the input")?;
+        let options = convert::read_json(options, "the options")?;
+        let profile = options.get("profile").and_then(|p| p.as_bool()).unwrap_or(false);
+        self.pipeline.encoder_mut().model.runtime.set_profile(profile);
+        Ok(convert::output(self.pipeline.run(input, options).await?)?)
+    }
+
+    pub fn abort_handle(&self) -> Abort {
+        Abort(self.pipeline.abort_handle())
+    }
+
+    pub fn info(&self) -> Result<JsValue, JsValue> {
+        let info = self.pipeline.info();
+        Ok(convert::write(&json!({
+            "task": self.pipeline.task().id(),
+            "model_type": self.opened.model_type,
+            "architecture": self.opened.architecture,
+            "device": if self.opened.on_gpu { "webgpu" } else { "wasm" },
+            "dtype": self.pipeline.encoder().model.format.map(dtype_name),
+            "fallback": self.opened.fallback,
+            "adapter": self.opened.adapter,
+            "labels": info.labels,
+        }))?)
+    }
+
+    /// Bytes on the model's device, and of the whole wasm heap.
+    pub fn memory(&self) -> Result<JsValue, JsValue> {
+        let (weights, activations) = self.pipeline.encoder().model.runtime.bytes();
+        let heap = core::arch::wasm32::memory_size::<0>() << 16;
+        Ok(convert::write(
+            &json!({ "weights": weights, "activations": activations, "heap": heap }),
+        )?)
+    }
+
+    /// Time per op of the last call made with `profile: true`, slowest first.
+    pub fn timings(&self) -> Result<JsValue, JsValue> {
+        let mut ops = BTreeMap::new();
+        for step in self.pipeline.encoder().model.runtime.timings() {
+            let (ms, calls) = ops.entry(step.op).or_insert((0.0, 0));
+            *ms += step.ms;
+            *calls += 1;
+        }
+        let mut ops: Vec<_> = ops.into_iter().collect();
+        ops.sort_by(|(_, (a, _)), (_, (b, _))| b.total_cmp(a));
+        let rows: Vec<_> = ops
+            .into_iter()
+            .map(|(op, (ms, calls))| json!({ "op": op, "ms": ms, "calls": calls }))
+            .collect();
+        Ok(convert::write(&rows)?)
+    }
+
+    /// Work done since the model was loaded; tests assert that warm calls create nothing.
+    pub fn counters(&self) -> Result<JsValue, JsValue> {
+        let counters = self.pipeline.encoder().model.runtime.counters();
+        Ok(convert::write(&json!({
+            "runs": counters.runs,
+            "plans": counters.plans,
+            "pipelines": counters.gpu.pipelines,
+            "bind_groups": counters.gpu.bind_groups,
+            "buffers": counters.gpu.buffers,
+            "dispatches": counters.gpu.dispatches,
+            "submits": counters.gpu.submits,
+            "read_backs": counters.gpu.read_backs,
+        }))?)
+    }
+
+    /// Destroys the GPU device: what a driver reset does, for tests.
+    pub fn lose_device(&self) {
+        self.pipeline.encoder().model.runtime.lose_device();
+    }
+}

@@ -1,0 +1,115 @@
+/** The models that the page offers by name. Anything else is typed in or dropped. */
+
+export type TaskId =
+  | 'token-classification'
+  | 'feature-extraction'
+  | 'text-classification'
+  | 'zero-shot-classification'
+  | 'question-answering'
+  | 'fill-mask'
+  | 'next-sentence-prediction';
+
+export interface Card {
+  /** `owner/name` on the hub. */
+  id: string;
+  title: string;
+  author: string;
+  licence: string;
+  licenceUrl: string;
+}
+
+/** Ships with the page, in `models/<folder>/` beside it. */
+export interface Embedded extends Card {
+  kind: 'embedded';
+  folder: string;
+  /** What was changed: CC BY asks for it, and it is fair to say in any case. */
+  changes: 'quantized' | 'converted';
+}
+
+export interface Remote extends Card {
+  kind: 'hub';
+  /** Bytes of its model.safetensors, rounded: what a first visit downloads. */
+  download: number;
+}
+
+/** A hub id that somebody typed: nothing is known about it. */
+export interface Typed {
+  kind: 'typed';
+  id: string;
+}
+
+export interface Dropped {
+  kind: 'files';
+  /** The folder's name. */
+  id: string;
+  files: Record<string, File>;
+  /** Two folders may have one name. */
+  serial: number;
+}
+
+export type ModelChoice = Embedded | Remote | Typed | Dropped;
+
+const APACHE = { licence: 'Apache-2.0', licenceUrl: 'https://www.apache.org/licenses/LICENSE-2.0' };
+const MIT = { licence: 'MIT', licenceUrl: 'https://opensource.org/license/mit' };
+
+export const RAMPART: Embedded = {
+  kind: 'embedded',
+  id: 'nationaldesignstudio/rampart',
+  folder: 'rampart',
+  title: 'Rampart',
+  author: 'National Design Studio',
+  licence: 'CC BY 4.0',
+  licenceUrl: 'https://creativecommons.org/licenses/by/4.0/',
+  changes: 'converted',
+};
+
+export const MINILM: Embedded = {
+  kind: 'embedded',
+  id: 'sentence-transformers/all-MiniLM-L6-v2',
+  folder: 'all-MiniLM-L6-v2',
+  title: 'all-MiniLM-L6-v2',
+  author: 'sentence-transformers',
+  ...APACHE,
+  changes: 'quantized',
+};
+
+function hub(id: string, author: string, megabytes: number, licence = APACHE): Remote {
+  const title = id.slice(id.indexOf('/') + 1);
+  return { kind: 'hub', id, title, author, download: megabytes * 1e6, ...licence };
+}
+
+export const MODELS: Record<TaskId, [ModelChoice, ...ModelChoice[]]> = {
+  'token-classification': [
+    RAMPART,
+    hub('dslim/bert-base-NER', 'David S. Lim', 433, MIT),
+    hub('dslim/distilbert-NER', 'David S. Lim', 261),
+  ],
+  'feature-extraction': [
+    MINILM,
+    hub('sentence-transformers/multi-qa-MiniLM-L6-cos-v1', 'sentence-transformers', 91),
+    hub('BAAI/bge-small-en-v1.5', 'BAAI', 133, MIT),
+  ],
+  'text-classification': [
+    hub('distilbert/distilbert-base-uncased-finetuned-sst-2-english', 'Hugging Face', 268),
+    hub('bhadresh-savani/distilbert-base-uncased-emotion', 'Bhadresh Savani', 268),
+  ],
+  'zero-shot-classification': [hub('typeform/distilbert-base-uncased-mnli', 'Typeform', 268)],
+  'question-answering': [
+    hub('distilbert/distilbert-base-cased-distilled-squad', 'Hugging Face', 261),
+    hub('distilbert/distilbert-base-uncased-distilled-squad', 'Hugging Face', 265),
+  ],
+  'fill-mask': [
+    hub('distilbert/distilbert-base-uncased', 'Hugging Face', 268),
+    hub('google-bert/bert-base-uncased', 'Google', 440),
+  ],
+  'next-sentence-prediction': [hub('google-bert/bert-base-uncased', 'Google', 440)],
+};
+
+/** The same model, however it was chosen. */
+export function keyOf(choice: ModelChoice): string {
+  return choice.kind === 'files' ? `files:${choice.id}:${choice.serial}` : choice.id;
+}
+
+export function titleOf(choice: ModelChoice): string {
+  return choice.kind === 'embedded' ? choice.title : choice.id;
+}

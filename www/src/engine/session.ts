@@ -1,0 +1,166 @@
+import { env, pipeline } from 'tareas';
+import { keyOf, type ModelChoice, type TaskId } from './catalog.js';
+import type { Device, Dtype, Info, Memory, OpTiming, Pipeline, ProgressEvent } from './contract.js';
+import { RunClock } from './clock.js';
+
+env.localModelPath = new URL('models/', document.baseURI).href;
+env.allowLocalModels = true;
+
+export interface Progress {
+  /** Bytes of all files together; `total` is 0 until it is known. */
+  loaded: number;
+  total: number;
+  files: Record<string, { loaded: number; total: number }>;
+  /** The phase under way, when it is not the download. */
+  phase: PhaseName | null;
+}
+
+type PhaseName = Extract<ProgressEvent, { status: 'phase' }>['phase'];
+
+export type State =
+  | { kind: 'idle' }
+  | { kind: 'loading'; progress: Progress }
+  | { kind: 'ready'; info: Info }
+  | { kind: 'failed'; error: unknown };
+
+export interface CallOptions extends Record<string, unknown> {
+  signal?: AbortSignal;
+}
+
+/** One loaded model: loading it, calling it, its times and its memory. Panels share sessions through the pool. */
+export class Session {
+  state: State = { kind: 'idle' };
+  readonly clock = new RunClock();
+  notices: string[] = [];
+  profile = false;
+  private pipe: Pipeline | undefined;
+  private loading: Promise<void> | undefined;
+  private abort: AbortController | undefined;
+  private readonly listeners = new Set<() => void>();
+
+  constructor(
+    readonly task: TaskId,
+    readonly choice: ModelChoice,
+    readonly device: Device,
+    readonly dtype: Dtype,
+  ) {}
+
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** Loads once; concurrent calls wait for the same load. Failure is a state, and thrown too. */
+  load(): Promise<void> {
+    if (this.state.kind === 'ready') return Promise.resolve();
+    this.loading ??= this.start().finally(() => (this.loading = undefined));
+    return this.loading;
+  }
+
+  cancelLoad(): void {
+    this.abort?.abort();
+  }
+
+  private async start(): Promise<void> {
+    const began = performance.now();
+    const progress: Progress = { loaded: 0, total: 0, files: {}, phase: null };
+    this.abort = new AbortController();
+    this.notices = [];
+    this.enter({ kind: 'loading', progress });
+    try {
+      const choice = this.choice;
+      const { device, dtype } = this;
+      const common = { device, dtype, signal: this.abort.signal, progress_callback: this.follow(progress) };
+      if (choice.kind === 'files') {
+        this.pipe = await pipeline(this.task, choice.id, { ...common, files: choice.files });
+      } else {
+        this.pipe = await pipeline(this.task, choice.kind === 'embedded' ? choice.folder : choice.id, common);
+      }
+      this.clock.loaded(performance.now() - began);
+      this.enter({ kind: 'ready', info: await this.pipe.info() });
+    } catch (error) {
+      this.enter(isAbort(error) ? { kind: 'idle' } : { kind: 'failed', error });
+      throw error;
+    }
+  }
+
+  private follow(progress: Progress): (event: ProgressEvent) => void {
+    return (event) => {
+      if (event.status === 'progress_total') {
+        progress.loaded = event.loaded;
+        progress.total = event.total;
+        progress.files = event.files;
+      } else if (event.status === 'phase') {
+        if (event.state === 'start') progress.phase = event.phase;
+        else if (progress.phase === event.phase) progress.phase = null;
+      } else if (event.status === 'notice') {
+        this.notices.push(event.message);
+      } else {
+        return;
+      }
+      this.changed();
+    };
+  }
+
+  /** One timed call. `units` (lines, tokens) give the throughput, where one means something. */
+  async run<R>(input: unknown, options: CallOptions, units?: number): Promise<R> {
+    await this.load();
+    const began = performance.now();
+    const result = await this.pipe!(input, this.profile ? { ...options, profile: true } : options);
+    this.clock.ran(performance.now() - began, units);
+    this.changed();
+    return result as R;
+  }
+
+  async memory(): Promise<Memory | null> {
+    return this.pipe ? await this.pipe.memory() : null;
+  }
+
+  async timings(): Promise<OpTiming[]> {
+    return this.pipe ? await this.pipe.timings() : [];
+  }
+
+  async dispose(): Promise<void> {
+    this.abort?.abort();
+    const pipe = this.pipe;
+    this.pipe = undefined;
+    this.enter({ kind: 'idle' });
+    await pipe?.dispose();
+  }
+
+  private enter(state: State): void {
+    this.state = state;
+    this.changed();
+  }
+
+  private changed(): void {
+    for (const listener of this.listeners) listener();
+  }
+}
+
+export function isAbort(error: unknown): boolean {
+  return error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError');
+}
+
+const pool = new Map<string, { session: Session; users: number }>();
+
+/** The session for these settings, shared with every panel that asks for the same. */
+export function acquire(task: TaskId, choice: ModelChoice, device: Device, dtype: Dtype): Session {
+  const key = [task, keyOf(choice), device, dtype].join('|');
+  const entry = pool.get(key) ?? { session: new Session(task, choice, device, dtype), users: 0 };
+  entry.users += 1;
+  pool.set(key, entry);
+  return entry.session;
+}
+
+/** The last user's release frees the model. */
+export function release(session: Session): void {
+  for (const [key, entry] of pool) {
+    if (entry.session !== session) continue;
+    entry.users -= 1;
+    if (entry.users === 0) {
+      pool.delete(key);
+      void session.dispose();
+    }
+  }
+}

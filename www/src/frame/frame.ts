@@ -1,0 +1,209 @@
+import { acquire, isAbort, release, type Session } from '../engine/session.js';
+import { MODELS, titleOf, type ModelChoice } from '../engine/catalog.js';
+import { noteFirstAnswer } from '../engine/clock.js';
+import { onSettings, settings } from '../engine/settings.js';
+import { onLanguage, t } from '../i18n/index.js';
+import { fromDrop } from '../engine/files.js';
+import { button } from '../ui/controls.js';
+import { fill, h, uid } from '../ui/dom.js';
+import { announce } from '../ui/live.js';
+import type { Host, Panel } from '../panels/panel.js';
+import { codeBox } from './code-box.js';
+import { errorCard } from './error-card.js';
+import { chooseModel } from './model-dialog.js';
+import { modelBar } from './model-bar.js';
+import { offerCard, progressCard } from './loading.js';
+import { report } from './report.js';
+
+/** Typing pauses of this length are an invitation to answer. */
+const DEBOUNCE_MS = 180;
+
+/** A panel with everything around it: model, loading, asking, cancelling, times, errors. */
+export class Frame {
+  readonly element: HTMLElement;
+  readonly heading: HTMLHeadingElement;
+  private session: Session;
+  private choice: ModelChoice;
+  private running: AbortController | undefined;
+  private stale = false;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private unsubscribe: () => void = () => undefined;
+  private problem: unknown;
+  private answered = false;
+  private readonly view;
+  private readonly bar;
+  private readonly report;
+  private readonly code;
+  private readonly status = h('div', { class: 'status-slot' });
+  private readonly output: HTMLElement;
+  private readonly askButton: HTMLButtonElement;
+  private readonly cancelButton: HTMLButtonElement;
+
+  constructor(private readonly panel: Panel) {
+    const texts = () => t().panels[panel.id];
+    const host: Host = { changed: () => this.inputChanged(), ask: () => void this.ask() };
+    this.choice = MODELS[panel.task][0];
+    this.session = acquire(panel.task, this.choice, settings.device, settings.dtype);
+    this.view = panel.create(host);
+    this.bar = modelBar(() => this.pickModel());
+    this.report = report(() => void this.ask());
+    this.code = codeBox(panel, this.view);
+    this.askButton = button(() => this.askLabel(), 'button primary', () => void this.ask());
+    this.cancelButton = button(() => t().common.cancel, 'button ghost', () => this.cancel());
+    this.heading = h('h2', { tabindex: -1, id: uid('panel') }, () => texts().title);
+    this.output = h('div', { class: 'output' }, this.view.output);
+    const answerTitle = h('h3', { id: uid('answer') }, () => t().common.answer);
+    const inputTitle = h('h3', { id: uid('input') }, () => t().common.input);
+    this.element = h(
+      'article',
+      { class: 'panel', 'aria-labelledby': this.heading.id, 'data-panel': panel.id },
+      h('header', { class: 'panel-head' }, this.heading, h('p', { class: 'lead' }, () => texts().lead)),
+      this.bar.element,
+      h(
+        'div',
+        { class: 'columns' },
+        h(
+          'section',
+          { class: 'card', 'aria-labelledby': inputTitle.id },
+          inputTitle,
+          this.view.input,
+          h('div', { class: 'row actions' }, this.askButton, this.cancelButton),
+        ),
+        h('section', { class: 'card', 'aria-labelledby': answerTitle.id }, answerTitle, this.status, this.output),
+      ),
+      this.report.element,
+      this.code.element,
+    );
+    this.acceptDrops();
+    this.follow();
+    onSettings(() => this.use(this.choice));
+    onLanguage(() => {
+      if (this.answered) this.view.redraw();
+      this.render();
+    });
+  }
+
+  /** Called when the panel comes into view: what ships with the page starts by itself. */
+  open(): void {
+    if (this.choice.kind === 'embedded' && this.session.state.kind !== 'failed') void this.ask();
+  }
+
+  /** Another model, or the same on another device. */
+  private use(choice: ModelChoice): void {
+    const wasReady = this.session.state.kind === 'ready';
+    this.running?.abort();
+    this.running = undefined;
+    const old = this.session;
+    this.choice = choice;
+    this.session = acquire(this.panel.task, choice, settings.device, settings.dtype);
+    release(old);
+    this.problem = undefined;
+    this.answered = false;
+    this.view.reset?.();
+    this.follow();
+    const visible = !this.element.hidden && this.element.isConnected;
+    if (visible && (choice.kind === 'embedded' || choice.kind === 'files' || wasReady)) void this.ask();
+  }
+
+  private follow(): void {
+    this.unsubscribe();
+    this.unsubscribe = this.session.onChange(() => this.render());
+    this.render();
+  }
+
+  private inputChanged(): void {
+    this.code.update();
+    if (!this.panel.live || this.session.state.kind !== 'ready') return;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.ask(), DEBOUNCE_MS);
+  }
+
+  /** Loads if need be, then answers. While a call runs, one more may wait; it reads the inputs when its turn comes. */
+  private async ask(): Promise<void> {
+    clearTimeout(this.timer);
+    this.code.update();
+    if (this.running) {
+      this.stale = true;
+      return;
+    }
+    const running = new AbortController();
+    this.running = running;
+    this.problem = undefined;
+    this.stale = false;
+    const { session } = this;
+    this.render();
+    try {
+      await session.load();
+      const sentence = await this.view.answer((input, options = {}, units) =>
+        session.run(input, { ...options, signal: running.signal }, units),
+      );
+      if (sentence !== null && this.running === running) {
+        this.answered = true;
+        noteFirstAnswer();
+        announce(sentence);
+      }
+    } catch (error) {
+      if (this.running === running && !isAbort(error)) this.problem = error;
+    }
+    // A change of model has taken over in the meantime: what follows is its business.
+    if (this.running !== running) return;
+    this.running = undefined;
+    this.render();
+    if (this.stale && !this.problem) void this.ask();
+  }
+
+  private cancel(): void {
+    this.stale = false;
+    this.running?.abort();
+    this.session.cancelLoad();
+    announce(t().common.cancelled);
+  }
+
+  private pickModel(): void {
+    void chooseModel(this.panel.task, this.choice).then((choice) => {
+      if (choice) this.use(choice);
+    });
+  }
+
+  private acceptDrops(): void {
+    const over = (event: DragEvent) => {
+      if (!event.dataTransfer?.types.includes('Files')) return;
+      event.preventDefault();
+      this.element.classList.toggle('dropping', event.type === 'dragover');
+    };
+    this.element.addEventListener('dragover', over);
+    this.element.addEventListener('dragleave', over);
+    this.element.addEventListener('drop', (event) => {
+      over(event);
+      if (!event.dataTransfer) return;
+      void fromDrop(event.dataTransfer).then((choice) => {
+        if (choice) this.use(choice);
+        else announce(t().models.nothingUseful);
+      });
+    });
+  }
+
+  private askLabel(): string {
+    const ready = this.session?.state.kind === 'ready';
+    if (!ready && (this.choice.kind === 'hub' || this.choice.kind === 'typed')) return t().common.downloadAndAsk;
+    return t().panels[this.panel.id].ask;
+  }
+
+  private render(): void {
+    const { state } = this.session;
+    const loading = state.kind === 'loading';
+    const problem = this.problem ?? (state.kind === 'failed' ? state.error : undefined);
+    this.bar.render(this.session);
+    this.report.render(this.session);
+    this.askButton.textContent = this.askLabel();
+    this.askButton.disabled = loading;
+    this.cancelButton.hidden = !loading && !this.running;
+    this.element.setAttribute('aria-busy', String(loading || this.running !== undefined));
+    this.element.dataset['state'] = problem ? 'failed' : state.kind;
+    if (problem) fill(this.status, errorCard(problem, this.session, () => void this.ask(), () => this.pickModel()));
+    else if (loading) fill(this.status, progressCard(state.progress, titleOf(this.choice)));
+    else if (state.kind === 'idle' && !this.answered) fill(this.status, offerCard(this.choice));
+    else fill(this.status);
+    this.output.hidden = !this.answered;
+  }
+}

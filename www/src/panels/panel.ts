@@ -1,0 +1,43 @@
+import type { TaskId } from '../engine/catalog.js';
+import type { Dictionary } from '../i18n/en.js';
+
+/** A timed call of the panel's model, cancelled by the frame's Cancel button. */
+export type Run = <R>(input: unknown, options?: Record<string, unknown>, units?: number) => Promise<R>;
+
+export interface Host {
+  /** The inputs changed: a panel that answers as you type asks again, others do nothing. */
+  changed(): void;
+  /** Ask now. */
+  ask(): void;
+}
+
+export interface View {
+  /** The controls. */
+  input: HTMLElement;
+  /** Where the answer is drawn. */
+  output: HTMLElement;
+  /**
+   * Reads the controls, calls the model, draws the answer. Gives the sentence that a screen reader
+   * hears, or `null` when there is nothing to ask.
+   */
+  answer(run: Run): Promise<string | null>;
+  /** Draws the last answer again, in the language of the moment. */
+  redraw(): void;
+  /** The call as a reader would write it, for the "In your code" box. */
+  code(): string;
+  /** The model was changed: answers kept from the old one are no longer worth anything. */
+  reset?(): void;
+}
+
+/** One task of the demo. To add one: a file beside this one, and its line in registry.ts. */
+export interface Panel {
+  /** The route (`#/id`), and the key of its texts in the dictionary. */
+  id: keyof Dictionary['panels'];
+  task: TaskId;
+  family: keyof Dictionary['families'];
+  /** The tile in the navigation, on a 24 x 24 grid; class `a` is the main colour, `b` the accent. */
+  glyph: [d: string, className: 'a' | 'b'][];
+  /** Small models answer as you type. */
+  live: boolean;
+  create(host: Host): View;
+}
