@@ -1,13 +1,13 @@
 /**
  * Builds the npm package into ../pkg: bundles, types, the two wasm builds, package.json.
  *
- *   node build.mjs [--wasm DIR] [--out DIR] [--no-wasm]
+ *   node build.mjs [--wasm DIR] [--out DIR]
  *
- * DIR (default ../target/wasm) holds `{simd,relaxed}/tareas_bg.wasm` and `tareas.js`, as
- * `wasm-bindgen --target web` leaves them.
+ * The wasm folder (default ../target/wasm) holds `{simd,relaxed}/tareas_bg.wasm` and `tareas.js`
+ * as wasm-bindgen and wasm-opt leave them (`cargo xtask build` does all of it).
  */
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { brotliCompressSync } from 'node:zlib';
@@ -132,13 +132,6 @@ function packageJson() {
   };
 }
 
-function optimize(from, to, features) {
-  const wasmOpt = join(here, 'node_modules', '.bin', 'wasm-opt');
-  const flags = ['-O3', '--enable-simd', '--enable-bulk-memory', '--enable-nontrapping-float-to-int'];
-  flags.push('--enable-sign-ext', '--enable-mutable-globals', '--enable-reference-types', '--enable-multivalue');
-  execFileSync(wasmOpt, [from, ...flags, ...features, '-o', to], { stdio: ['ignore', 'inherit', 'inherit'] });
-}
-
 function sizes(out, names) {
   const kilobytes = (bytes) => `${(bytes / 1024).toFixed(1)} kB`;
   for (const name of names) {
@@ -158,15 +151,13 @@ async function main() {
     stdio: 'inherit',
   });
   for (const name of BUILDS) {
-    const from = join(wasmDir, name, 'tareas_bg.wasm');
-    optimize(from, join(out, `tareas.${name}.wasm`), name === 'relaxed' ? ['--enable-relaxed-simd'] : []);
+    cpSync(join(wasmDir, name, 'tareas_bg.wasm'), join(out, `tareas.${name}.wasm`));
   }
   writeFileSync(join(out, 'package.json'), JSON.stringify(packageJson(), null, 2) + '\n');
   for (const name of ['LICENSE', 'README.md']) {
     if (existsSync(join(root, name))) cpSync(join(root, name), join(out, name));
   }
-  const wasm = BUILDS.map((name) => `tareas.${name}.wasm`).filter((name) => statSync(join(out, name)));
-  sizes(out, ['index.js', 'worker.js', 'core.js', 'inline.js', 'node.js', 'cli.js', ...wasm]);
+  sizes(out, ['index.js', 'worker.js', 'core.js', 'inline.js', 'node.js', 'cli.js', ...BUILDS.map((name) => `tareas.${name}.wasm`)]);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await main();

@@ -37,7 +37,7 @@ export interface Opened {
   model_type: string;
   architecture: string;
   device: 'webgpu' | 'wasm';
-  dtype: string;
+  dtype?: string;
   fallback: string | null;
   adapter: string | null;
   /** Weight files, in the order in which the engine wants them. */
@@ -96,12 +96,14 @@ export interface EngineLoader {
 }
 
 export interface EngineModel {
+  /** While this is pending no other method may be called. */
   run(input: unknown, options: unknown): Promise<unknown>;
   info(): EngineInfo;
   memory(): MemoryReport;
   timings(): OpTiming[];
   counters(): Counters;
-  abort(): void;
+  /** Stops the run under way; an object of its own, as the model itself is borrowed by its run. */
+  abort_handle(): { abort(): void; free(): void };
   lose_device(): void;
   free(): void;
 }

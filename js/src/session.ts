@@ -20,6 +20,8 @@ export class Session {
   private queue: Promise<unknown> = Promise.resolve();
   private loadMs = 0;
   private closed = false;
+  /** Stops the run under way. */
+  private stop: (() => void) | null = null;
 
   constructor(
     private readonly engine: Engine,
@@ -83,10 +85,15 @@ export class Session {
 
   /** Queues a call. An aborted call that has not begun never runs. */
   run(input: unknown, options: unknown, signal?: AbortSignal): Promise<unknown> {
-    const result = this.queue.then(async () => {
+    return this.enqueue(() => {
       throwIfAborted(signal);
       return this.runNow(input, options, signal);
     });
+  }
+
+  /** Everything that touches the model waits for its turn: a run has the model to itself. */
+  private enqueue<T>(action: () => T | Promise<T>): Promise<T> {
+    const result = this.queue.then(action);
     this.queue = result.catch(() => {});
     return result;
   }
@@ -120,36 +127,40 @@ export class Session {
     // An earlier reload may have been aborted or have failed: this call tries it again.
     if (!this.model && !this.closed) await this.reload('device_lost', 'an earlier reload did not end', signal);
     const model = this.get();
-    const abort = () => model.abort();
+    const handle = model.abort_handle();
+    const abort = () => handle.abort();
+    this.stop = abort;
     signal?.addEventListener('abort', abort, { once: true });
     try {
       return await model.run(input, options);
     } finally {
+      this.stop = null;
       signal?.removeEventListener('abort', abort);
+      handle.free();
     }
   }
 
-  memory(): MemoryReport {
-    return this.get().memory();
+  memory(): Promise<MemoryReport> {
+    return this.enqueue(() => this.get().memory());
   }
 
-  timings(): OpTiming[] {
-    return this.get().timings();
+  timings(): Promise<OpTiming[]> {
+    return this.enqueue(() => this.get().timings());
   }
 
-  counters(): Counters {
-    return this.get().counters();
+  counters(): Promise<Counters> {
+    return this.enqueue(() => this.get().counters());
   }
 
-  loseDevice(): void {
-    this.get().lose_device();
+  loseDevice(): Promise<void> {
+    return this.enqueue(() => this.get().lose_device());
   }
 
   /** Waits for the call under way, which is told to stop, and frees the model. */
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    this.model?.abort();
+    this.stop?.();
     await this.queue;
     this.model?.free();
     this.model = null;

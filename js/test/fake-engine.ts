@@ -58,7 +58,7 @@ class FakeModel implements EngineModel {
   }
 
   async run(input: unknown, options: unknown): Promise<unknown> {
-    if (this.running) throw engineError('internal', 'two runs at a time');
+    this.borrow();
     this.running = true;
     try {
       this.aborted = false;
@@ -86,6 +86,7 @@ class FakeModel implements EngineModel {
   }
 
   info(): EngineInfo {
+    this.borrow();
     return {
       task: this.options.task,
       model_type: 'fake',
@@ -99,27 +100,38 @@ class FakeModel implements EngineModel {
   }
 
   memory(): MemoryReport {
+    this.borrow();
     return { weights: this.weights, activations: 0, heap: 0 };
   }
 
   timings(): OpTiming[] {
+    this.borrow();
     return [{ op: 'linear', ms: 1, calls: 2 }];
   }
 
   counters(): Counters {
+    this.borrow();
     const { runs } = this;
     return { runs, plans: 0, pipelines: 0, bind_groups: 0, buffers: alive, dispatches: 0, submits: 0, read_backs: 0 };
   }
 
-  abort(): void {
-    this.aborted = true;
+  abort_handle(): { abort(): void; free(): void } {
+    this.borrow();
+    return { abort: () => void (this.aborted = true), free: () => {} };
+  }
+
+  /** As wasm-bindgen: a run has the object to itself. */
+  private borrow(): void {
+    if (this.running) throw new Error('recursive use of an object detected which would lead to unsafe aliasing in rust');
   }
 
   lose_device(): void {
+    this.borrow();
     this.lost = true;
   }
 
   free(): void {
+    this.borrow();
     alive--;
   }
 }

@@ -106,6 +106,15 @@ for (const worker of [true, false]) {
       hub.reset();
     });
 
+    it('answers questions about itself while it runs, in turn', async () => {
+      const { pipe, call } = await load('owner/slow', { worker });
+      const running = call('one');
+      const [memory, timings, counters] = await Promise.all([pipe.memory(), pipe.timings(), pipe.counters()]);
+      assert.deepEqual([memory.weights, timings.length, counters.runs], [100_000, 1, 1]);
+      await running;
+      await pipe.dispose();
+    });
+
     it('rejects what runs when it is disposed', async () => {
       const { pipe, call } = await load('owner/slow', { worker });
       const calls = [call('one'), call('two')];
