@@ -1,0 +1,12 @@
+import type { TaskCalls } from './tasks/index.js';
+
+/** The model of each task where none is named. */
+export const DEFAULT_MODELS: Readonly<Record<keyof TaskCalls, string>> = {
+  'text-classification': 'distilbert/distilbert-base-uncased-finetuned-sst-2-english',
+  'zero-shot-classification': 'typeform/distilbert-base-uncased-mnli',
+  'token-classification': 'dslim/bert-base-NER',
+  'question-answering': 'distilbert/distilbert-base-cased-distilled-squad',
+  'fill-mask': 'google-bert/bert-base-uncased',
+  'feature-extraction': 'sentence-transformers/all-MiniLM-L6-v2',
+  'next-sentence-prediction': 'google-bert/bert-base-uncased',
+};

@@ -1,0 +1,46 @@
+export { cache, isCached, type CachedFile } from './cache.js';
+export { DEFAULT_MODELS } from './defaults.js';
+export type { Counters, Device, DType, EngineInfo, GpuOptions, MemoryReport, OpTiming, TaskId } from './engine.js';
+export { env, type CustomCache, type Environment, type LogLevel, type WasmUrls } from './env.js';
+export { TareasError, type ErrorCode } from './errors.js';
+export type * from './events.js';
+export {
+  answerQuestion,
+  classifyText,
+  configure,
+  disposeAll,
+  embed,
+  fillMask,
+  findEntities,
+  nextSentence,
+  zeroShot,
+  type WithModel,
+} from './functions.js';
+export type { FilesInput } from './hub/files.js';
+export { pipeline, type Pipeline, type PipelineInfo, type PipelineMembers, type PipelineOptions } from './pipeline.js';
+export type { CallOptions, TextPair } from './tasks/common.js';
+export type { FeatureExtractionOptions, FeatureExtractionResult } from './tasks/feature-extraction.js';
+export type { FillMaskOptions, FillMaskPrediction, FillMaskResult } from './tasks/fill-mask.js';
+export type { ResolvedTask, TaskAliases, TaskCalls, TaskName } from './tasks/index.js';
+export type { NextSentenceOptions, NextSentenceScore } from './tasks/next-sentence-prediction.js';
+export type {
+  Answer,
+  QuestionAnsweringInput,
+  QuestionAnsweringOptions,
+  QuestionAnsweringResult,
+} from './tasks/question-answering.js';
+export type {
+  LabelScore,
+  TextClassificationBatch,
+  TextClassificationInput,
+  TextClassificationOptions,
+} from './tasks/text-classification.js';
+export type {
+  AggregationStrategy,
+  EntityGroup,
+  TokenClassificationOptions,
+  TokenClassificationResult,
+  TokenEntity,
+} from './tasks/token-classification.js';
+export type { ZeroShotOptions, ZeroShotResult } from './tasks/zero-shot-classification.js';
+export { Tensor, type NestedArray, type TensorData } from './tensor.js';

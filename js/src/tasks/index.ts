@@ -1,0 +1,59 @@
+import { TareasError } from '../errors.js';
+import { nearest } from '../nearest.js';
+import type { TaskDefinition } from './common.js';
+import { featureExtraction, type FeatureExtractionCall } from './feature-extraction.js';
+import { fillMaskTask, type FillMaskCall } from './fill-mask.js';
+import { nextSentencePrediction, type NextSentenceCall } from './next-sentence-prediction.js';
+import { questionAnswering, type QuestionAnsweringCall } from './question-answering.js';
+import { textClassification, type TextClassificationCall } from './text-classification.js';
+import { tokenClassification, type TokenClassificationCall } from './token-classification.js';
+import { zeroShotClassification, type ZeroShotCall } from './zero-shot-classification.js';
+
+/** How a pipeline of each task is called. */
+export interface TaskCalls {
+  'text-classification': TextClassificationCall;
+  'zero-shot-classification': ZeroShotCall;
+  'token-classification': TokenClassificationCall;
+  'question-answering': QuestionAnsweringCall;
+  'fill-mask': FillMaskCall;
+  'feature-extraction': FeatureExtractionCall;
+  'next-sentence-prediction': NextSentenceCall;
+}
+
+/** Other names of tasks, as in transformers. */
+export interface TaskAliases {
+  'sentiment-analysis': 'text-classification';
+  ner: 'token-classification';
+  embeddings: 'feature-extraction';
+}
+
+/** Every name that `pipeline()` takes. */
+export type TaskName = keyof TaskCalls | keyof TaskAliases;
+
+export type ResolvedTask<T extends TaskName> = T extends keyof TaskAliases ? TaskAliases[T] : T;
+
+const ALIASES: TaskAliases = {
+  'sentiment-analysis': 'text-classification',
+  ner: 'token-classification',
+  embeddings: 'feature-extraction',
+};
+
+const TASKS: Record<keyof TaskCalls, TaskDefinition> = {
+  'text-classification': textClassification,
+  'zero-shot-classification': zeroShotClassification,
+  'token-classification': tokenClassification,
+  'question-answering': questionAnswering,
+  'fill-mask': fillMaskTask,
+  'feature-extraction': featureExtraction,
+  'next-sentence-prediction': nextSentencePrediction,
+};
+
+export function resolveTask(task: string): TaskDefinition {
+  const id = Object.hasOwn(ALIASES, task) ? ALIASES[task as keyof TaskAliases] : task;
+  if (Object.hasOwn(TASKS, id)) return TASKS[id as keyof TaskCalls];
+  const names = [...Object.keys(TASKS), ...Object.keys(ALIASES)];
+  const hint = nearest(String(task), names);
+  throw new TareasError('unsupported', `There is no task '${task}'`, {
+    remedy: hint ? `did you mean '${hint}'?` : `there are ${names.join(', ')}`,
+  });
+}
