@@ -34,7 +34,11 @@ function check(signal?: AbortSignal) {
   }
 }
 
-export async function pipeline(task: string, model?: string, options: Real.PipelineOptions = {}): Promise<Real.Pipeline> {
+export async function pipeline<T extends Real.TaskId>(
+  task: T,
+  model?: string,
+  options: Real.PipelineOptions = {},
+): Promise<Real.Pipeline<T>> {
   const report = (event: Real.ProgressEvent) => options.progress_callback?.(event);
   const name = model ?? 'files';
   if (name.includes('missing')) {
@@ -58,11 +62,10 @@ export async function pipeline(task: string, model?: string, options: Real.Pipel
     await sleep(60);
     report({ status: 'phase', name, phase, state: 'done', ms: 60 });
   }
-  const fallback = options.device === 'auto' ? null : null;
-  const call = async (input: unknown, given: Record<string, unknown> & { signal?: AbortSignal } = {}) => {
+  const call = async (...args: unknown[]) => {
     await sleep(25);
-    check(given.signal);
-    return answer(task, input, given);
+    check((args.at(-1) as Real.CallOptions).signal);
+    return answer(task, args[0], args[1]);
   };
   return Object.assign(call, {
     task,
@@ -72,7 +75,7 @@ export async function pipeline(task: string, model?: string, options: Real.Pipel
       architecture: 'BertModel',
       device: options.device === 'webgpu' ? ('webgpu' as const) : ('wasm' as const),
       dtype: options.dtype === 'auto' || !options.dtype ? 'q8' : options.dtype,
-      fallback,
+      fallback: options.device === 'auto' ? 'no WebGPU adapter was found' : null,
       adapter: null,
       labels: ['O', 'B-GIVEN_NAME', 'B-SURNAME', 'B-EMAIL', 'B-PHONE', 'B-CITY'],
     }),
@@ -83,10 +86,10 @@ export async function pipeline(task: string, model?: string, options: Real.Pipel
       { op: 'add_norm', ms: 0.4, calls: 12 },
     ],
     dispose: async () => undefined,
-  });
+  }) as unknown as Real.Pipeline<T>;
 }
 
-function answer(task: string, input: unknown, options: Record<string, unknown>): unknown {
+function answer(task: string, input: unknown, second: unknown): unknown {
   switch (task) {
     case 'token-classification':
       return entities(String(input));
@@ -98,9 +101,9 @@ function answer(task: string, input: unknown, options: Record<string, unknown>):
         { label: 'NEGATIVE', score: 0.0013 },
       ];
     case 'zero-shot-classification':
-      return zeroShot(String(input), options['candidate_labels'] as string[]);
+      return zeroShot(String(input), second as string[]);
     case 'question-answering': {
-      const context = String(options['context'] ?? '');
+      const context = String(second);
       return [...context.matchAll(/\b[A-Z]\w+/g)].slice(0, 3).map((match, rank) => ({
         answer: match[0],
         score: 0.9 / 2 ** rank,

@@ -31,7 +31,7 @@ export interface PipelineOptions {
   dtype?: Dtype;
   progress_callback?: (event: ProgressEvent) => void;
   signal?: AbortSignal;
-  files?: Record<string, Blob>;
+  files?: ReadonlyMap<string, Blob>;
 }
 
 export interface Info {
@@ -57,13 +57,40 @@ export interface OpTiming {
   calls: number;
 }
 
-export interface Pipeline {
-  (input: unknown, options?: Record<string, unknown> & { signal?: AbortSignal }): Promise<unknown>;
+export interface CallOptions {
+  signal?: AbortSignal;
+  profile?: boolean;
+}
+
+export interface TaskCalls {
+  'token-classification': (text: string, options?: CallOptions & { aggregation_strategy: 'simple' }) => Promise<EntityGroup[]>;
+  'feature-extraction': (
+    texts: readonly string[],
+    options?: CallOptions & { pooling: 'mean' | 'cls'; normalize: boolean },
+  ) => Promise<TensorLike>;
+  'text-classification': (text: string, options?: CallOptions & { top_k: number | null }) => Promise<LabelScore[]>;
+  'zero-shot-classification': (
+    text: string,
+    labels: readonly string[],
+    options?: CallOptions & { hypothesis_template: string; multi_label: boolean },
+  ) => Promise<ZeroShotResult>;
+  'question-answering': (
+    question: string,
+    context: string,
+    options?: CallOptions & { top_k: number; handle_impossible_answer: boolean },
+  ) => Promise<Answer | Answer[]>;
+  'fill-mask': (text: string, options?: CallOptions & { top_k: number }) => Promise<MaskCandidate[] | MaskCandidate[][]>;
+  'next-sentence-prediction': (text: string, text_pair: string, options?: CallOptions) => Promise<LabelScore[]>;
+}
+
+export type TaskId = keyof TaskCalls;
+
+export type Pipeline<T extends TaskId = TaskId> = TaskCalls[T] & {
   info(): Info | Promise<Info>;
   memory(): Memory | Promise<Memory>;
   timings(): OpTiming[] | Promise<OpTiming[]>;
   dispose(): Promise<void>;
-}
+};
 
 export interface Env {
   localModelPath: string;

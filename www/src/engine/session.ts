@@ -1,6 +1,6 @@
 import { env, pipeline } from 'tareas';
-import { keyOf, type ModelChoice, type TaskId } from './catalog.js';
-import type { Device, Dtype, Info, Memory, OpTiming, Pipeline, ProgressEvent } from './contract.js';
+import { keyOf, type ModelChoice } from './catalog.js';
+import type { CallOptions, Device, Dtype, Info, Memory, OpTiming, Pipeline, ProgressEvent, TaskCalls, TaskId } from './contract.js';
 import { RunClock } from './clock.js';
 
 env.localModelPath = new URL('models/', document.baseURI).href;
@@ -23,23 +23,19 @@ export type State =
   | { kind: 'ready'; info: Info }
   | { kind: 'failed'; error: unknown };
 
-export interface CallOptions extends Record<string, unknown> {
-  signal?: AbortSignal;
-}
-
 /** One loaded model: loading it, calling it, its times and its memory. Panels share sessions through the pool. */
-export class Session {
+export class Session<T extends TaskId = TaskId> {
   state: State = { kind: 'idle' };
   readonly clock = new RunClock();
   notices: string[] = [];
   profile = false;
-  private pipe: Pipeline | undefined;
+  private pipe: Pipeline<T> | undefined;
   private loading: Promise<void> | undefined;
   private abort: AbortController | undefined;
   private readonly listeners = new Set<() => void>();
 
   constructor(
-    readonly task: TaskId,
+    readonly task: T,
     readonly choice: ModelChoice,
     readonly device: Device,
     readonly dtype: Dtype,
@@ -102,14 +98,14 @@ export class Session {
     };
   }
 
-  /** One timed call. `units` (lines, tokens) give the throughput, where one means something. */
-  async run<R>(input: unknown, options: CallOptions, units?: number): Promise<R> {
+  /** One timed call. `units` (texts, tokens) give the throughput, where one means something. */
+  async run<R>(call: (pipe: TaskCalls[T], options: CallOptions) => Promise<R>, signal: AbortSignal, units?: number): Promise<R> {
     await this.load();
     const began = performance.now();
-    const result = await this.pipe!(input, this.profile ? { ...options, profile: true } : options);
+    const result = await call(this.pipe!, { signal, profile: this.profile });
     this.clock.ran(performance.now() - began, units);
     this.changed();
-    return result as R;
+    return result;
   }
 
   async memory(): Promise<Memory | null> {
@@ -145,12 +141,12 @@ export function isAbort(error: unknown): boolean {
 const pool = new Map<string, { session: Session; users: number }>();
 
 /** The session for these settings, shared with every panel that asks for the same. */
-export function acquire(task: TaskId, choice: ModelChoice, device: Device, dtype: Dtype): Session {
+export function acquire<T extends TaskId>(task: T, choice: ModelChoice, device: Device, dtype: Dtype): Session<T> {
   const key = [task, keyOf(choice), device, dtype].join('|');
-  const entry = pool.get(key) ?? { session: new Session(task, choice, device, dtype), users: 0 };
+  const entry = pool.get(key) ?? { session: new Session<TaskId>(task, choice, device, dtype), users: 0 };
   entry.users += 1;
   pool.set(key, entry);
-  return entry.session;
+  return entry.session as Session<T>;
 }
 
 /** The last user's release frees the model. */

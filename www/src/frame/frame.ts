@@ -7,7 +7,7 @@ import { fromDrop } from '../engine/files.js';
 import { button } from '../ui/controls.js';
 import { fill, h, uid } from '../ui/dom.js';
 import { announce } from '../ui/live.js';
-import type { Host, Panel } from '../panels/panel.js';
+import type { Host, AnyPanel } from '../panels/panel.js';
 import { codeBox } from './code-box.js';
 import { errorCard } from './error-card.js';
 import { chooseModel } from './model-dialog.js';
@@ -39,7 +39,7 @@ export class Frame {
   private readonly askButton: HTMLButtonElement;
   private readonly cancelButton: HTMLButtonElement;
 
-  constructor(private readonly panel: Panel) {
+  constructor(private readonly panel: AnyPanel) {
     const texts = () => t().panels[panel.id];
     const host: Host = { changed: () => this.inputChanged(), ask: () => void this.ask() };
     this.choice = MODELS[panel.task][0];
@@ -47,7 +47,7 @@ export class Frame {
     this.view = panel.create(host);
     this.bar = modelBar(() => this.pickModel());
     this.report = report(() => void this.ask());
-    this.code = codeBox(panel, this.view);
+    this.code = codeBox(panel, () => this.view.code());
     this.askButton = button(() => this.askLabel(), 'button primary', () => void this.ask());
     this.cancelButton = button(() => t().common.cancel, 'button ghost', () => this.cancel());
     this.heading = h('h2', { tabindex: -1, id: uid('panel') }, () => texts().title);
@@ -134,9 +134,7 @@ export class Frame {
     this.render();
     try {
       await session.load();
-      const sentence = await this.view.answer((input, options = {}, units) =>
-        session.run(input, { ...options, signal: running.signal }, units),
-      );
+      const sentence = await this.view.answer((call, units) => session.run(call, running.signal, units));
       if (sentence !== null && this.running === running) {
         this.answered = true;
         noteFirstAnswer();

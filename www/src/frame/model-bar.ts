@@ -64,7 +64,7 @@ function entries<T extends string, V>(keys: T[], value: (key: T) => V): Record<T
 function creditOf(choice: ModelChoice): Node[] {
   const texts = t().models;
   if (choice.kind === 'typed') return [document.createTextNode(texts.typedCredit)];
-  if (choice.kind === 'files') return [document.createTextNode(texts.filesCredit(Object.keys(choice.files).length))];
+  if (choice.kind === 'files') return [document.createTextNode(texts.filesCredit(choice.files.size))];
   const parts: Node[] = [
     link(`https://huggingface.co/${choice.id}`, choice.title),
     document.createTextNode(` · ${choice.author} · `),

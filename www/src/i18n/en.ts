@@ -185,6 +185,7 @@ export const en = {
       lead: 'The cosine between sentence embeddings: 1 is the same meaning, 0 has nothing to do with it.',
       ask: 'Compare',
       sentences: 'Sentences, one per line (at most eight)',
+      sentence: 'Sentence',
       table: 'Cosine similarity of each pair',
       announce: (a: number, b: number) => `Sentences ${a} and ${b} are closest`,
     },

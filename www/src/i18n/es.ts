@@ -187,6 +187,7 @@ export const es: Dictionary = {
       lead: 'El coseno entre los vectores de las frases: 1 es el mismo significado, 0 es que no tienen nada que ver.',
       ask: 'Comparar',
       sentences: 'Frases, una por renglón (ocho como mucho)',
+      sentence: 'Frase',
       table: 'Similitud del coseno de cada par',
       announce: (a, b) => `Las frases ${a} y ${b} son las más próximas`,
     },

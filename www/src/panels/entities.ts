@@ -15,7 +15,7 @@ const SAMPLES = [
 
 type Mode = 'highlight' | 'redact';
 
-export const entities: Panel = {
+export const entities: Panel<'token-classification'> = {
   id: 'entities',
   task: 'token-classification',
   family: 'text',
@@ -29,7 +29,7 @@ export const entities: Panel = {
   create,
 };
 
-function create(host: Host): View {
+function create(host: Host): View<'token-classification'> {
   const texts = () => t().panels.entities;
   const area = textArea({ label: () => texts().input, value: SAMPLES[0]!, rows: 6, onInput: host.changed });
   const modes = segmented<Mode>({
@@ -46,10 +46,10 @@ function create(host: Host): View {
   );
   let last: { text: string; found: EntityGroup[] } = { text: '', found: [] };
 
-  async function answer(run: Run): Promise<string | null> {
+  async function answer(run: Run<'token-classification'>): Promise<string | null> {
     const text = area.value;
     if (!text.trim()) return null;
-    const found = await run<EntityGroup[]>(text, { aggregation_strategy: 'simple' });
+    const found = await run((pipe, options) => pipe(text, { aggregation_strategy: 'simple', ...options }));
     last = { text, found };
     redraw();
     return texts().announce(found.length);
@@ -75,7 +75,7 @@ function create(host: Host): View {
     output: h('div', { class: 'stack' }, h('div', { class: 'row spread' }, modes.element, copy), marked, legend),
     answer,
     redraw,
-    code: () => `await tagger(text, { aggregation_strategy: 'simple' });`,
+    code: () => `await findEntities(text, { aggregation_strategy: 'simple' });`,
   };
 }
 

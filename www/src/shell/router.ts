@@ -2,7 +2,7 @@ import { MODELS } from '../engine/catalog.js';
 import { Frame } from '../frame/frame.js';
 import { t } from '../i18n/index.js';
 import { PANELS } from '../panels/registry.js';
-import type { Panel } from '../panels/panel.js';
+import type { AnyPanel } from '../panels/panel.js';
 import { h, setAttribute, svg } from '../ui/dom.js';
 import { slot } from './header.js';
 
@@ -29,7 +29,7 @@ function mountNavigation(): void {
   nav.replaceChildren(...groups);
 }
 
-function navLink(panel: Panel): HTMLAnchorElement {
+function navLink(panel: AnyPanel): HTMLAnchorElement {
   const builtIn = MODELS[panel.task][0].kind === 'embedded';
   const link = h(
     'a',
