@@ -1,4 +1,4 @@
-import type { TaskId } from './contract.js';
+import type { TaskId } from 'tareas';
 
 /** The models that the page offers by name. Anything else is typed in or dropped. */
 

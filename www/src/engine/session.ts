@@ -1,10 +1,19 @@
-import { env, pipeline } from 'tareas';
+import { pipeline } from 'tareas';
 import { keyOf, type ModelChoice } from './catalog.js';
-import type { CallOptions, Device, Dtype, Info, Memory, OpTiming, Pipeline, ProgressEvent, TaskCalls, TaskId } from './contract.js';
+import type {
+  CallOptions,
+  Device,
+  DType,
+  MemoryReport,
+  OpTiming,
+  PhaseEvent,
+  Pipeline,
+  PipelineInfo,
+  ProgressEvent,
+  TaskCalls,
+  TaskId,
+} from 'tareas';
 import { RunClock } from './clock.js';
-
-env.localModelPath = new URL('models/', document.baseURI).href;
-env.allowLocalModels = true;
 
 export interface Progress {
   /** Bytes of all files together; `total` is 0 until it is known. */
@@ -12,15 +21,13 @@ export interface Progress {
   total: number;
   files: Record<string, { loaded: number; total: number }>;
   /** The phase under way, when it is not the download. */
-  phase: PhaseName | null;
+  phase: PhaseEvent['phase'] | null;
 }
-
-type PhaseName = Extract<ProgressEvent, { status: 'phase' }>['phase'];
 
 export type State =
   | { kind: 'idle' }
   | { kind: 'loading'; progress: Progress }
-  | { kind: 'ready'; info: Info }
+  | { kind: 'ready'; info: PipelineInfo }
   | { kind: 'failed'; error: unknown };
 
 /** One loaded model: loading it, calling it, its times and its memory. Panels share sessions through the pool. */
@@ -38,7 +45,7 @@ export class Session<T extends TaskId = TaskId> {
     readonly task: T,
     readonly choice: ModelChoice,
     readonly device: Device,
-    readonly dtype: Dtype,
+    readonly dtype: DType,
   ) {}
 
   onChange(listener: () => void): () => void {
@@ -64,16 +71,16 @@ export class Session<T extends TaskId = TaskId> {
     this.notices = [];
     this.enter({ kind: 'loading', progress });
     try {
-      const choice = this.choice;
-      const { device, dtype } = this;
-      const common = { device, dtype, signal: this.abort.signal, progress_callback: this.follow(progress) };
-      if (choice.kind === 'files') {
-        this.pipe = await pipeline(this.task, choice.id, { ...common, files: choice.files });
-      } else {
-        this.pipe = await pipeline(this.task, choice.kind === 'embedded' ? choice.folder : choice.id, common);
-      }
+      const { choice, device, dtype } = this;
+      this.pipe = await pipeline(this.task, placeOf(choice), {
+        device,
+        dtype,
+        files: choice.kind === 'files' ? choice.files : null,
+        signal: this.abort.signal,
+        progress_callback: this.follow(progress),
+      });
       this.clock.loaded(performance.now() - began);
-      this.enter({ kind: 'ready', info: await this.pipe.info() });
+      this.enter({ kind: 'ready', info: this.pipe.info() });
     } catch (error) {
       this.enter(isAbort(error) ? { kind: 'idle' } : { kind: 'failed', error });
       throw error;
@@ -108,7 +115,7 @@ export class Session<T extends TaskId = TaskId> {
     return result;
   }
 
-  async memory(): Promise<Memory | null> {
+  async memory(): Promise<MemoryReport | null> {
     return this.pipe ? await this.pipe.memory() : null;
   }
 
@@ -134,6 +141,11 @@ export class Session<T extends TaskId = TaskId> {
   }
 }
 
+/** Embedded models lie beside the page, wherever that is served from. */
+function placeOf(choice: ModelChoice): string {
+  return choice.kind === 'embedded' ? new URL(`models/${choice.folder}`, document.baseURI).href : choice.id;
+}
+
 export function isAbort(error: unknown): boolean {
   return error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError');
 }
@@ -141,7 +153,7 @@ export function isAbort(error: unknown): boolean {
 const pool = new Map<string, { session: Session; users: number }>();
 
 /** The session for these settings, shared with every panel that asks for the same. */
-export function acquire<T extends TaskId>(task: T, choice: ModelChoice, device: Device, dtype: Dtype): Session<T> {
+export function acquire<T extends TaskId>(task: T, choice: ModelChoice, device: Device, dtype: DType): Session<T> {
   const key = [task, keyOf(choice), device, dtype].join('|');
   const entry = pool.get(key) ?? { session: new Session<TaskId>(task, choice, device, dtype), users: 0 };
   entry.users += 1;

@@ -1,6 +1,6 @@
 import { acquire, isAbort, release, type Session } from '../engine/session.js';
 import { MODELS, titleOf, type ModelChoice } from '../engine/catalog.js';
-import { noteFirstAnswer } from '../engine/clock.js';
+import { firstAnswer } from '../engine/clock.js';
 import { onSettings, settings } from '../engine/settings.js';
 import { onLanguage, t } from '../i18n/index.js';
 import { fromDrop } from '../engine/files.js';
@@ -85,7 +85,11 @@ export class Frame {
 
   /** Called when the panel comes into view: what ships with the page starts by itself. */
   open(): void {
-    if (this.choice.kind === 'embedded' && this.session.state.kind !== 'failed') void this.ask();
+    if (this.startsItself && !this.answered && this.session.state.kind !== 'failed') void this.ask();
+  }
+
+  get startsItself(): boolean {
+    return this.choice.kind === 'embedded';
   }
 
   /** Another model, or the same on another device. */
@@ -108,11 +112,12 @@ export class Frame {
   private follow(): void {
     this.unsubscribe();
     this.unsubscribe = this.session.onChange(() => this.render());
+    this.code.update(this.choice);
     this.render();
   }
 
   private inputChanged(): void {
-    this.code.update();
+    this.code.update(this.choice);
     if (!this.panel.live || this.session.state.kind !== 'ready') return;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.ask(), DEBOUNCE_MS);
@@ -121,7 +126,7 @@ export class Frame {
   /** Loads if need be, then answers. While a call runs, one more may wait; it reads the inputs when its turn comes. */
   private async ask(): Promise<void> {
     clearTimeout(this.timer);
-    this.code.update();
+    this.code.update(this.choice);
     if (this.running) {
       this.stale = true;
       return;
@@ -137,7 +142,7 @@ export class Frame {
       const sentence = await this.view.answer((call, units) => session.run(call, running.signal, units));
       if (sentence !== null && this.running === running) {
         this.answered = true;
-        noteFirstAnswer();
+        firstAnswer.note();
         announce(sentence);
       }
     } catch (error) {

@@ -52,7 +52,7 @@ export function modelBar(pick: () => void): { element: HTMLElement; render(sessi
       : texts().states[state.kind === 'idle' ? choice.kind : state.kind];
     fill(credit, ...creditOf(choice));
     const said = running?.fallback ? [texts().fallback(running.fallback), ...session.notices] : session.notices;
-    fill(notices, ...said.map((sentence) => h('p', { class: 'notice small', role: 'note' }, sentence)));
+    fill(notices, ...said.map((sentence) => h('p', { class: 'aside', role: 'note' }, sentence)));
   }
 }
 

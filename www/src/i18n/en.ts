@@ -13,9 +13,9 @@ export const en = {
       firstAnswer: 'from page load to first answer',
       waiting: 'measuring…',
       engine: 'whole engine, compressed',
-      uploads: 'bytes of your text sent anywhere',
+      servers: 'servers that see your text',
     },
-    source: 'Source code',
+    legend: 'ships with the page, works offline',
     footer:
       'tareas is Apache-2.0. The models belong to their authors; their names and licences stand beside them.',
     fonts: 'Typefaces: Bricolage Grotesque and Instrument Sans, SIL Open Font License 1.1.',

@@ -1,7 +1,7 @@
 import { fill, h } from '../ui/dom.js';
 import { textArea, samples, segmented } from '../ui/controls.js';
 import { number, percent, t } from '../i18n/index.js';
-import type { EntityGroup } from '../engine/contract.js';
+import type { EntityGroup } from 'tareas';
 import { tooltip } from '../ui/tooltip.js';
 import { hueOf, humanLabel } from '../ui/labels.js';
 import { copyButton } from '../ui/copy.js';
@@ -65,7 +65,7 @@ function create(host: Host): View<'token-classification'> {
   return {
     input: h(
       'div',
-      {},
+      { class: 'stack' },
       area.element,
       samples(SAMPLES.length, (index) => {
         area.value = SAMPLES[index]!;

@@ -2,7 +2,7 @@ import { fill, h } from '../ui/dom.js';
 import { button, samples, textArea } from '../ui/controls.js';
 import { bars } from '../ui/bars.js';
 import { percent, t } from '../i18n/index.js';
-import type { MaskCandidate } from '../engine/contract.js';
+import type { FillMaskPrediction } from 'tareas';
 import type { Host, Panel, Run, View } from './panel.js';
 
 const MASK = '[MASK]';
@@ -30,7 +30,7 @@ function create(host: Host): View<'fill-mask'> {
   const texts = () => t().panels.fillMask;
   const area = textArea({ label: () => texts().input, value: SAMPLES[0]!, rows: 4, onInput: host.changed });
   const lists = h('div', { class: 'stack' });
-  let last: { text: string; gaps: MaskCandidate[][] } = { text: '', gaps: [] };
+  let last: { text: string; gaps: FillMaskPrediction[][] } = { text: '', gaps: [] };
 
   async function answer(run: Run<'fill-mask'>): Promise<string | null> {
     const text = area.value;
@@ -40,7 +40,7 @@ function create(host: Host): View<'fill-mask'> {
       return texts().noMask;
     }
     const found = await run((pipe, options) => pipe(text, { top_k: 6, ...options }));
-    const gaps = Array.isArray(found[0]) ? (found as MaskCandidate[][]) : [found as MaskCandidate[]];
+    const gaps = Array.isArray(found[0]) ? (found as FillMaskPrediction[][]) : [found as FillMaskPrediction[]];
     last = { text, gaps };
     redraw();
     const best = gaps[0]![0]!;
@@ -52,7 +52,7 @@ function create(host: Host): View<'fill-mask'> {
     else fill(lists, ...last.gaps.map(gapList));
   }
 
-  function gapList(candidates: MaskCandidate[], gap: number): HTMLElement {
+  function gapList(candidates: FillMaskPrediction[], gap: number): HTMLElement {
     const name = texts().results(gap + 1);
     const items = candidates.map(({ token_str: label, score }) => ({ label, score, lang: 'en' }));
     const list = bars(items, { name, onPick: ({ label }) => put(label, gap) });

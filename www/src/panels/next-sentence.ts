@@ -2,7 +2,7 @@ import { fill, h } from '../ui/dom.js';
 import { samples, textArea } from '../ui/controls.js';
 import { bars } from '../ui/bars.js';
 import { percent, t } from '../i18n/index.js';
-import type { LabelScore } from '../engine/contract.js';
+import type { NextSentenceScore } from 'tareas';
 import type { Host, Panel, Run, View } from './panel.js';
 
 const SAMPLES: [first: string, second: string][] = [
@@ -28,9 +28,9 @@ function create(host: Host): View<'next-sentence-prediction'> {
   const first = textArea({ label: () => texts().first, value: SAMPLES[0]![0], rows: 3, onInput: host.changed });
   const second = textArea({ label: () => texts().second, value: SAMPLES[0]![1], rows: 3, onInput: host.changed });
   const verdict = h('div', { class: 'stack' });
-  let last: LabelScore[] = [];
+  let last: NextSentenceScore[] = [];
 
-  const wording = ({ label }: LabelScore) => (label === 'is_next' ? texts().yes : texts().no);
+  const wording = ({ label }: NextSentenceScore) => (label === 'is_next' ? texts().yes : texts().no);
 
   async function answer(run: Run<'next-sentence-prediction'>): Promise<string | null> {
     const [a, b] = [first.value.trim(), second.value.trim()];

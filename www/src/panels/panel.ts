@@ -1,4 +1,4 @@
-import type { CallOptions, TaskCalls, TaskId } from '../engine/contract.js';
+import type { CallOptions, TaskCalls, TaskId } from 'tareas';
 import type { Dictionary } from '../i18n/en.js';
 
 /**

@@ -2,7 +2,7 @@ import { fill, h } from '../ui/dom.js';
 import { textArea, textField } from '../ui/controls.js';
 import { bars } from '../ui/bars.js';
 import { percent, t } from '../i18n/index.js';
-import type { Answer } from '../engine/contract.js';
+import type { Answer } from 'tareas';
 import type { Host, Panel, Run, View } from './panel.js';
 
 const CONTEXT =

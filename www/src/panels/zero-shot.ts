@@ -2,7 +2,7 @@ import { fill, h, on, uid } from '../ui/dom.js';
 import { button, textArea, textField, toggle } from '../ui/controls.js';
 import { bars } from '../ui/bars.js';
 import { percent, t } from '../i18n/index.js';
-import type { ZeroShotResult } from '../engine/contract.js';
+import type { ZeroShotResult } from 'tareas';
 import type { Host, Panel, Run, View } from './panel.js';
 
 const TEXT = 'The new telescope has sent back its first pictures of a galaxy thirteen billion light years away.';
@@ -67,7 +67,7 @@ function labelEditor(initial: string[], onChange: () => void): { element: HTMLEl
   const texts = () => t().panels.zeroShot;
   let values = [...initial];
   const chips = h('ul', { class: 'row chips', 'aria-label': () => texts().labels });
-  const input = h('input', { type: 'text', id: uid('label'), autocomplete: 'off', lang: 'en' });
+  const input = h('input', { type: 'text', id: uid('label'), autocomplete: 'off', lang: 'en', placeholder: () => texts().newLabel });
 
   function set(next: string[]): void {
     values = next;
@@ -106,7 +106,7 @@ function labelEditor(initial: string[], onChange: () => void): { element: HTMLEl
   const element = h(
     'div',
     { class: 'field' },
-    h('label', { for: input.id }, () => texts().newLabel),
+    h('label', { for: input.id }, () => texts().labels),
     chips,
     h('div', { class: 'row nowrap' }, input, button(() => t().common.add, 'button', add)),
   );
