@@ -61,8 +61,11 @@ function create(host: Host): View<'fill-mask'> {
 
   /** The gap's mask in the text of the answer becomes the word; other gaps are asked again. */
   function put(word: string, gap: number): void {
-    let seen = -1;
-    area.value = last.text.replaceAll(MASK, (mask) => ((seen += 1) === gap ? word : mask));
+    const gaps = last.text.split(MASK);
+    const before = gaps.slice(0, gap + 1).join(MASK);
+    const after = gaps.slice(gap + 1).join(MASK);
+    // `##ing` is the end of a word: it joins what stands before it.
+    area.value = word.startsWith('##') ? before.trimEnd() + word.slice(2) + after : before + word + after;
     area.control.focus();
     if (area.value.includes(MASK)) host.ask();
   }
