@@ -85,10 +85,11 @@ class Hub {
   requests = [];
   redirects = true;
 
-  constructor({ models = {}, root = null, staticRoot = null }) {
+  constructor({ models = {}, root = null, staticRoot = null, pageHeaders = {} }) {
     this.models = models;
     this.root = root;
     this.staticRoot = staticRoot;
+    this.pageHeaders = pageHeaders;
     this.server = createServer((request, response) => {
       this.answer(request, response).catch((error) => {
         if (!response.headersSent) response.writeHead(500);
@@ -221,7 +222,7 @@ class Hub {
     let file = join(this.staticRoot, normalize(path));
     if (existsSync(file) && statSync(file).isDirectory()) file = join(file, 'index.html');
     if (!existsSync(file)) return void response.writeHead(404, CORS).end();
-    response.writeHead(200, { ...CORS, 'content-type': TYPES[extname(file)] ?? 'application/octet-stream' });
+    response.writeHead(200, { ...CORS, ...this.pageHeaders, 'content-type': TYPES[extname(file)] ?? 'application/octet-stream' });
     response.end(readFileSync(file));
   }
 
@@ -237,7 +238,7 @@ class Hub {
   }
 }
 
-/** @param {{ models?: Record<string, string | Record<string, Buffer | string>>, root?: string, staticRoot?: string, port?: number }} options */
+/** @param {{ models?: Record<string, string | Record<string, Buffer | string>>, root?: string, staticRoot?: string, pageHeaders?: Record<string, string>, port?: number }} options */
 export function startHub(options = {}) {
   return new Hub(options).listen(options.port);
 }
