@@ -128,9 +128,20 @@ describe('bundlers', () => {
         });
       };
       globalThis.ready = true;`;
-    const folder = project('service-worker', { 'dist/index.html': html('/main.js'), 'dist/main.js': main, 'sw.js': worker });
+    const folder = project('service-worker', {
+      'dist/index.html': html('/main.js'),
+      'dist/main.js': main,
+      'sw.js': worker,
+    });
     const out = join(folder, 'dist');
-    await esbuild({ absWorkingDir: folder, entryPoints: ['sw.js'], bundle: true, format: 'esm', outdir: out, logLevel: 'warning' });
+    await esbuild({
+      absWorkingDir: folder,
+      entryPoints: ['sw.js'],
+      bundle: true,
+      format: 'esm',
+      outdir: out,
+      logLevel: 'warning',
+    });
     copyAssets(folder, out);
     const hub = await serveApp(out, { csp: false });
     try {
@@ -146,10 +157,23 @@ describe('bundlers', () => {
 describe('tarball', () => {
   it('holds what it should and nothing else', () => {
     const files = packedFiles().filter((name) => !name.startsWith('types/'));
-    const wanted = ['LICENSE', 'README.md', 'cli.js', 'core.js', 'index.js', 'inline.js', 'node-core.js', 'node-worker.js', 'node.js'];
+    const wanted = [
+      'LICENSE',
+      'README.md',
+      'cli.js',
+      'core.js',
+      'index.js',
+      'inline.js',
+      'node-core.js',
+      'node-worker.js',
+      'node.js',
+    ];
     const rest = ['package.json', 'tareas.relaxed.wasm', 'tareas.simd.wasm', 'worker.js'];
     const optional = new Set(['README.md']);
-    assert.deepEqual(files.filter((name) => !optional.has(name)).sort(), [...wanted, ...rest].filter((name) => !optional.has(name)).sort());
+    assert.deepEqual(
+      files.filter((name) => !optional.has(name)).sort(),
+      [...wanted, ...rest].filter((name) => !optional.has(name)).sort(),
+    );
     assert.ok(packedFiles().includes('types/index.d.ts'));
   });
 
@@ -167,7 +191,14 @@ describe('tarball', () => {
         // @ts-expect-error no such option
         await tag('x', { top_k: 1 });
         export { names, TareasError };`;
-      const options = { strict: true, noEmit: true, target: 'es2022', skipLibCheck: false, types: [], ...compilerOptions };
+      const options = {
+        strict: true,
+        noEmit: true,
+        target: 'es2022',
+        skipLibCheck: false,
+        types: [],
+        ...compilerOptions,
+      };
       const folder = project(`types-${name}`, {
         'main.ts': main,
         'tsconfig.json': JSON.stringify({ compilerOptions: options, files: ['main.ts'] }),

@@ -17,7 +17,10 @@ let tarball = null;
 function pack() {
   if (tarball) return tarball;
   mkdirSync(work, { recursive: true });
-  const list = execFileSync('npm', ['pack', '--json', '--pack-destination', work], { cwd: join(root, 'pkg'), encoding: 'utf8' });
+  const list = execFileSync('npm', ['pack', '--json', '--pack-destination', work], {
+    cwd: join(root, 'pkg'),
+    encoding: 'utf8',
+  });
   const parsed = JSON.parse(list);
   const [entry] = Array.isArray(parsed) ? parsed : Object.values(parsed);
   tarball = { path: join(work, entry.filename), files: entry.files.map(({ path }) => path) };
@@ -61,7 +64,8 @@ globalThis.run = async (options) => {
 globalThis.ready = true;
 `;
 
-export const html = (script) => `<!doctype html><meta charset="utf-8"><title>App</title><script type="module" src="${script}"></script>`;
+export const html = (script) =>
+  `<!doctype html><meta charset="utf-8"><title>App</title><script type="module" src="${script}"></script>`;
 
 const FLAGS = [
   '--no-sandbox',
@@ -93,9 +97,14 @@ export async function openPage(browser, url) {
   const page = await browser.newPage();
   const problems = [];
   page.on('pageerror', (error) => problems.push(String(error)));
-  page.on('console', (message) => message.type() === 'error' && !/404|favicon/.test(message.text()) && problems.push(message.text()));
+  page.on(
+    'console',
+    (message) =>
+      message.type() === 'error' && !/404|favicon/.test(message.text()) && problems.push(message.text()),
+  );
   page.on('request', (request) => {
-    if (!request.url().startsWith(new URL(url).origin) && !request.url().startsWith('data:')) problems.push(request.url());
+    if (!request.url().startsWith(new URL(url).origin) && !request.url().startsWith('data:'))
+      problems.push(request.url());
   });
   await page.goto(url);
   await page.waitForFunction(() => globalThis.ready, null, { timeout: 30_000 });

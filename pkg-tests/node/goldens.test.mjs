@@ -19,7 +19,11 @@ describe('Python pipelines', () => {
           const ours = call(entry);
           if (!ours) continue;
           const { task } = entry;
-          if (!pipes.has(task)) pipes.set(task, await tareas.pipeline(task, `goldens/${variant}`, { device: 'wasm', dtype: 'fp32' }));
+          if (!pipes.has(task))
+            pipes.set(
+              task,
+              await tareas.pipeline(task, `goldens/${variant}`, { device: 'wasm', dtype: 'fp32' }),
+            );
           const pipe = pipes.get(task);
           const what = `${task} ${JSON.stringify(entry.args).slice(0, 80)} ${JSON.stringify(entry.kwargs).slice(0, 200)}`;
           try {

@@ -10,7 +10,8 @@ import { GOLDENS, goldenHub, PACKAGE, tareas } from './support.mjs';
 const { pipeline, cache, TareasError } = tareas;
 const CPU = { device: 'wasm' };
 const temp = () => mkdtempSync(join(tmpdir(), 'tareas-test-'));
-const cli = (...args) => spawnSync(process.execPath, [join(PACKAGE, 'cli.js'), ...args], { encoding: 'utf8' });
+const cli = (...args) =>
+  spawnSync(process.execPath, [join(PACKAGE, 'cli.js'), ...args], { encoding: 'utf8' });
 
 function cosine(a, b) {
   const dot = (x, y) => x.reduce((sum, value, index) => sum + value * y[index], 0);
@@ -32,7 +33,8 @@ describe('package', () => {
       const text = 'Maria lives in Paris';
       const [one, many] = [await pipe(text), await pipe([text, text])];
       assert.deepEqual(many, [one, one]);
-      for (const { word, start, end } of one) assert.equal(text.slice(start, end).length > 0, word.length > 0);
+      for (const { word, start, end } of one)
+        assert.equal(text.slice(start, end).length > 0, word.length > 0);
       const info = pipe.info();
       assert.deepEqual([info.device, info.dtype, info.worker], ['wasm', 'fp32', worker]);
       await pipe(text, { profile: true });
@@ -54,7 +56,12 @@ describe('package', () => {
     const first = await once();
     const asked = [...new Set(hub.asked(/./).map(({ path }) => path.split('/').at(-1)))].sort();
     const weights = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'];
-    const names = ['config.json', 'model.safetensors', 'model.safetensors.index.json', 'special_tokens_map.json'];
+    const names = [
+      'config.json',
+      'model.safetensors',
+      'model.safetensors.index.json',
+      'special_tokens_map.json',
+    ];
     assert.deepEqual(asked, [...weights, ...names, 'tokenizer.json', 'tokenizer_config.json'].sort());
     hub.reset();
     assert.deepEqual(await once(), first);
@@ -72,7 +79,9 @@ describe('package', () => {
     hub.fault(/cdn.*safetensors$/, { resetAfter: 20_000, times: 2 });
     const fromHub = await run('goldens/distilbert-encoder');
     assert.deepEqual(await run(folder), fromHub);
-    const files = new Map(readdirSync(folder).map((name) => [name, new Blob([readFileSync(join(folder, name))])]));
+    const files = new Map(
+      readdirSync(folder).map((name) => [name, new Blob([readFileSync(join(folder, name))])]),
+    );
     assert.deepEqual(await run(null, { files }), fromHub);
   });
 
@@ -116,7 +125,8 @@ describe('package', () => {
 
   it('takes empty, very long and ill-formed texts', async () => {
     const pipe = await pipeline('ner', 'goldens/bert-tokcls', CPU);
-    for (const text of ['', ' ', '\ud800 lone \udfff', 'é'.repeat(1000), '😀🏽 👨‍👩‍👧']) assert.ok(Array.isArray(await pipe(text)));
+    for (const text of ['', ' ', '\ud800 lone \udfff', 'é'.repeat(1000), '😀🏽 👨‍👩‍👧'])
+      assert.ok(Array.isArray(await pipe(text)));
     const long = 'Maria lives in Paris. '.repeat(4546);
     const found = await pipe(long, { aggregation_strategy: 'simple', stride: 6 }).catch((error) => error);
     assert.ok(found instanceof TareasError || Array.isArray(found));
@@ -136,12 +146,19 @@ describe('package', () => {
 
   it('quantizes on the command line, to a pack that loads like any checkpoint', async () => {
     const source = join(GOLDENS, 'bert-sharded');
-    for (const [dtype, least] of [['q8', 0.99], ['q4', 0.9], ['fp16', 0.9999]]) {
+    for (const [dtype, least] of [
+      ['q8', 0.99],
+      ['q4', 0.9],
+      ['fp16', 0.9999],
+    ]) {
       const out = join(temp(), 'pack');
       const { status, stderr } = cli('quantize', source, '--dtype', dtype, '--out', out);
       assert.equal(status, 0, stderr);
       assert.match(stderr, /MB ->/);
-      assert.ok(readdirSync(out).includes('tokenizer.json') && !readdirSync(out).includes('model.safetensors.index.json'));
+      assert.ok(
+        readdirSync(out).includes('tokenizer.json') &&
+          !readdirSync(out).includes('model.safetensors.index.json'),
+      );
       const run = async (model, options) => {
         const pipe = await pipeline('feature-extraction', model, { ...CPU, ...options });
         const { data } = await pipe('the quick brown fox', { pooling: 'mean' });
@@ -166,7 +183,10 @@ describe('package', () => {
     assert.equal(cli('--version').stdout.trim(), tareas.env.version);
     assert.match(cli('quantise', 'x').stderr, /did you mean 'quantize'/);
     assert.match(cli('quantize', GOLDENS, '--dtype', 'q8', '--out', temp()).stderr, /has no config\.json/);
-    assert.match(cli('quantize', join(GOLDENS, 'bert-nli'), '--dtype', 'q3', '--out', 'x').stderr, /no dtype 'q3'/);
+    assert.match(
+      cli('quantize', join(GOLDENS, 'bert-nli'), '--dtype', 'q3', '--out', 'x').stderr,
+      /no dtype 'q3'/,
+    );
     assert.match(cli('quantize', '--what').stderr, /--help/);
   });
 

@@ -42,16 +42,26 @@ function utf16(text, codePoints) {
 export function close(ours, theirs, text, tolerance, path = 'result') {
   [ours, theirs] = [unwrap(ours), unwrap(theirs)];
   if (typeof theirs === 'number') {
-    const ok = Number.isInteger(theirs) ? ours === theirs || Math.abs(ours - theirs) <= tolerance : Math.abs(ours - theirs) <= tolerance;
+    const ok = Number.isInteger(theirs)
+      ? ours === theirs || Math.abs(ours - theirs) <= tolerance
+      : Math.abs(ours - theirs) <= tolerance;
     assert.ok(ok, `${path}: ${ours} is not ${theirs}`);
   } else if (Array.isArray(theirs)) {
     assert.equal(ours?.length, theirs.length, `${path}: length`);
     const texts = Array.isArray(text) && text.length === theirs.length ? text : null;
-    theirs.forEach((item, index) => close(ours[index], item, texts ? texts[index] : text, tolerance, `${path}[${index}]`));
+    theirs.forEach((item, index) =>
+      close(ours[index], item, texts ? texts[index] : text, tolerance, `${path}[${index}]`),
+    );
   } else if (theirs !== null && typeof theirs === 'object') {
     for (const [key, value] of Object.entries(theirs)) {
       const offset = (key === 'start' || key === 'end') && typeof unwrap(text) === 'string';
-      close(ours?.[key], offset ? utf16(unwrap(text), value) : value, text, offset ? 0 : tolerance, `${path}.${key}`);
+      close(
+        ours?.[key],
+        offset ? utf16(unwrap(text), value) : value,
+        text,
+        offset ? 0 : tolerance,
+        `${path}.${key}`,
+      );
     }
   } else assert.equal(ours, theirs, path);
 }

@@ -191,11 +191,16 @@ function sameFile(a: Pick<Answer, 'size' | 'validator'>, b: Pick<Answer, 'size' 
   return agree(a.size, b.size) && agree(a.validator, b.validator);
 }
 
-async function* readAll(url: string, net: Net, first: Answer, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* readAll(
+  url: string,
+  net: Net,
+  first: Answer,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array> {
   let answer = first;
   let position = first.offset;
   let skip = 0;
-  for (let failures = 0; ; ) {
+  for (let failures = 0; ;) {
     let broken: unknown = null;
     try {
       for await (const chunk of read(answer, net, signal)) {
@@ -214,11 +219,15 @@ async function* readAll(url: string, net: Net, first: Answer, signal?: AbortSign
     if (broken === null && (first.size === null || position >= first.size)) return;
     const of = first.size === null ? '' : ` of ${first.size}`;
     if (failures++ >= net.retries) {
-      throw new TareasError('network', `${url} broke off after ${position}${of} bytes, ${failures} times in a row`, {
-        url,
-        cause: broken,
-        remedy: 'load again: what has arrived is kept in the cache',
-      });
+      throw new TareasError(
+        'network',
+        `${url} broke off after ${position}${of} bytes, ${failures} times in a row`,
+        {
+          url,
+          cause: broken,
+          remedy: 'load again: what has arrived is kept in the cache',
+        },
+      );
     }
     await sleep(backoff(net, failures - 1), signal);
     const next = await connect(url, net, first.encoded ? 0 : position, signal);
@@ -243,7 +252,12 @@ async function* readAll(url: string, net: Net, first: Answer, signal?: AbortSign
 export async function openRemote(
   url: string,
   net: Net,
-  options: { from?: number; validator?: string | null; size?: number | null; signal?: AbortSignal | undefined } = {},
+  options: {
+    from?: number;
+    validator?: string | null;
+    size?: number | null;
+    signal?: AbortSignal | undefined;
+  } = {},
 ): Promise<Remote | null> {
   const { from = 0, signal } = options;
   let answer = await connect(url, net, from, signal);
@@ -268,6 +282,10 @@ export async function openRemote(
 
 /** Whether a file exists, without its body. */
 export async function exists(url: string, net: Net, signal?: AbortSignal): Promise<boolean> {
-  const response = await net.fetch(url, { method: 'HEAD', headers: net.headers(url), signal: signal ?? null });
+  const response = await net.fetch(url, {
+    method: 'HEAD',
+    headers: net.headers(url),
+    signal: signal ?? null,
+  });
   return response.ok && !/text\/html/.test(response.headers.get('content-type') ?? '');
 }

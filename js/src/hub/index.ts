@@ -23,7 +23,10 @@ export interface SourceHooks {
 }
 
 /** The cache that the settings ask for; null for none. */
-export async function openStore(settings: HubSettings, customCache: CustomCache | null): Promise<Store | null> {
+export async function openStore(
+  settings: HubSettings,
+  customCache: CustomCache | null,
+): Promise<Store | null> {
   if (customCache) return new WebCacheStore(customCache);
   const { disk } = platform;
   if (disk && settings.useFSCache && settings.cacheDir) return new DiskStore(disk, settings.cacheDir);

@@ -179,7 +179,12 @@ export class HubSource implements Source {
       remote.cancel();
       throw htmlError(url);
     }
-    return { size: remote.size, from: 'network', chunks: () => remote.chunks(), cancel: () => remote.cancel() };
+    return {
+      size: remote.size,
+      from: 'network',
+      chunks: () => remote.chunks(),
+      cancel: () => remote.cancel(),
+    };
   }
 
   /** The rest of a begun download, or all of it; a copy goes into the cache as it passes. */
@@ -244,7 +249,9 @@ export class HubSource implements Source {
       const need = (meta.size ?? 0) - from;
       const free = this.parts.disk ? Infinity : await freeStorage();
       if (need > free) {
-        throw Object.assign(new Error(`${need} bytes do not fit into ${free}`), { name: 'QuotaExceededError' });
+        throw Object.assign(new Error(`${need} bytes do not fit into ${free}`), {
+          name: 'QuotaExceededError',
+        });
       }
       return await store.writer(meta, from);
     } catch (error) {
