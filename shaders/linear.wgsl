@@ -88,9 +88,8 @@ fn main(
 #for j in 0..COLUMNS
     {
         let n = n0 + tx + ${j}u * ${TX}u;
-        let scale = row_scale(min(n, params.n - 1u));
 #for i in 0..ROWS
-        store(row0 + ty + ${i}u * ${TY}u, n, sum${i}_${j} * scale);
+        store(row0 + ty + ${i}u * ${TY}u, n, sum${i}_${j});
 #endfor
     }
 #endfor

@@ -3,7 +3,7 @@
 // packed_4x8_integer_dot_product is there and has passed the self-test.
 //
 //     x[m, k] ≈ x_scale[m, k / 32] * xq[m, k],  xq in -127..127
-//     out = sum over blocks of x_scale * (q4: w_scale) * sum over 32 k of xq wq;  (q8: * w_scale)
+//     out = sum over blocks of x_scale * w_scale * sum over 32 k of xq wq
 //
 //     | tile (M x N) | threads  | outputs per thread | workgroup memory |
 //     | 64 x 64      | 16 x 8   | 8 x 4              | 9 KiB            |
@@ -20,9 +20,9 @@
 var<workgroup> x_tile: array<vec4<u32>, ${X_TILE}>;      // [2][2][TILE_M]
 var<workgroup> w_tile: array<vec4<u32>, ${W_TILE}>;      // [2][2][TILE_N]
 var<workgroup> x_scales: array<f32, ${X_SCALES}>;        // [2][TILE_M]
-#if FORMAT == q4
 var<workgroup> w_scales: array<f32, ${W_SCALES}>;        // [2][TILE_N]
 
+#if FORMAT == q4
 // Four nibbles in the low halves of four bytes, 0..15 with zero 8 -> four signed bytes.
 fn signed_bytes(nibbles: vec4<u32>) -> vec4<u32> {
     return (nibbles + vec4<u32>(0x78787878u)) ^ vec4<u32>(0x80808080u);
@@ -91,8 +91,8 @@ fn main(
             let high = signed_bytes((w >> vec4<u32>(4u)) & vec4<u32>(0x0F0F0F0Fu));
             w_tile[at] = vec4<u32>(low.x, high.x, low.y, high.y);
             w_tile[at + ${TILE_N}u] = vec4<u32>(low.z, high.z, low.w, high.w);
-            w_scales[block * ${TILE_N}u + row] = scales[block_at];
 #endif
+            w_scales[block * ${TILE_N}u + row] = scales[block_at];
         }
         workgroupBarrier();
         for (var block = 0u; block < 2u; block++) {
@@ -101,9 +101,7 @@ fn main(
 #for j in 0..COLUMNS
             let w${j}_0 = w_tile[w_at + ${j}u * ${TX}u];
             let w${j}_1 = w_tile[w_at + ${TILE_N}u + ${j}u * ${TX}u];
-#if FORMAT == q4
             let w_scale${j} = w_scales[block * ${TILE_N}u + tx + ${j}u * ${TX}u];
-#endif
 #endfor
 #for i in 0..ROWS
             {
@@ -116,11 +114,7 @@ fn main(
                         + dot4I8Packed(a0.z, w${j}_0.z) + dot4I8Packed(a0.w, w${j}_0.w)
                         + dot4I8Packed(a1.x, w${j}_1.x) + dot4I8Packed(a1.y, w${j}_1.y)
                         + dot4I8Packed(a1.z, w${j}_1.z) + dot4I8Packed(a1.w, w${j}_1.w);
-#if FORMAT == q4
                     sum${i}_${j} += f32(q) * (x_scale * w_scale${j});
-#else
-                    sum${i}_${j} += f32(q) * x_scale;
-#endif
                 }
 #endfor
             }
@@ -132,13 +126,8 @@ fn main(
 #for j in 0..COLUMNS
     {
         let n = n0 + tx + ${j}u * ${TX}u;
-#if FORMAT == q8
-        let scale = scales[min(n, params.n - 1u)];
-#else
-        let scale = 1.0;
-#endif
 #for i in 0..ROWS
-        store(row0 + ty + ${i}u * ${TY}u, n, sum${i}_${j} * scale);
+        store(row0 + ty + ${i}u * ${TY}u, n, sum${i}_${j});
 #endfor
     }
 #endfor

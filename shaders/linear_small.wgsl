@@ -68,7 +68,6 @@ fn main(
         for (var i = 0u; i < count; i++) {
             sum += partials[t * 64u + (i + t) % count];
         }
-        let n = n0 + t / ${M_MAX}u;
-        store(t % ${M_MAX}u, n, sum * row_scale(min(n, params.n - 1u)));
+        store(t % ${M_MAX}u, n0 + t / ${M_MAX}u, sum);
     }
 }

@@ -2,7 +2,7 @@
  * Builds the site into dist/. The package is copied beside it and imported as it is, from
  * `tareas/`: what is served is what npm gets, with no bundler in between.
  *
- *   node build.mjs [--pkg DIR] [--mock]
+ *   node build.mjs [--pkg DIR]
  */
 import { brotliCompressSync, constants } from 'node:zlib';
 import { cp, mkdir, readFile, readdir, rm } from 'node:fs/promises';
@@ -13,11 +13,11 @@ import { parseArgs } from 'node:util';
 import esbuild from 'esbuild';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const { values } = parseArgs({ options: { pkg: { type: 'string' }, mock: { type: 'boolean', default: false } } });
+const { values } = parseArgs({ options: { pkg: { type: 'string' } } });
 const pkg = resolve(values.pkg ?? join(here, '../pkg'));
 const dist = join(here, 'dist');
 
-if (!values.mock && !existsSync(join(pkg, 'package.json'))) {
+if (!existsSync(join(pkg, 'package.json'))) {
   console.error(`There is no package in ${pkg}: run 'cargo xtask build' first.`);
   process.exit(1);
 }
@@ -28,7 +28,7 @@ await cp(join(here, 'index.html'), join(dist, 'index.html'));
 await cp(join(here, 'assets'), dist, { recursive: true });
 if (existsSync(join(here, 'models'))) await cp(join(here, 'models'), join(dist, 'models'), { recursive: true });
 
-const entry = values.mock ? null : await copyPackage();
+const entry = await copyPackage();
 const common = { bundle: true, minify: true, target: 'es2022', logLevel: 'warning', legalComments: 'none' };
 await esbuild.build({
   ...common,
@@ -47,33 +47,35 @@ await esbuild.build({
   external: ['*.woff2', '*.svg'],
 });
 
-/** `import 'tareas'` becomes an import of the copied package, or of the mock. */
+/** `import 'tareas'` becomes an import of the copied package. */
 function packagePlugin() {
   return {
     name: 'tareas',
     setup(build) {
-      build.onResolve({ filter: /^tareas$/ }, () =>
-        entry === null ? { path: join(here, 'mock/tareas.ts') } : { path: `./tareas/${entry}`, external: true },
-      );
+      build.onResolve({ filter: /^tareas$/ }, () => ({ path: `./tareas/${entry}`, external: true }));
     },
   };
 }
 
+/** The parts that a browser asks for. */
 async function copyPackage() {
   const manifest = JSON.parse(await readFile(join(pkg, 'package.json'), 'utf8'));
-  await cp(pkg, join(dist, 'tareas'), { recursive: true, filter: (path) => !/\.(tgz|d\.ts|map)$|node_modules/.test(path) });
-  const main = manifest.exports?.['.'];
-  return (main?.browser ?? main?.import ?? main?.default ?? manifest.module ?? manifest.main).replace(/^\.\//, '');
+  await mkdir(join(dist, 'tareas'));
+  for (const name of await readdir(pkg)) {
+    if (/^(index|worker|core)\.js$|\.wasm$|^LICENSE$/.test(name)) await cp(join(pkg, name), join(dist, 'tareas', name));
+  }
+  return manifest.exports['.'].browser.replace(/^\.\//, '');
 }
 
-/** What one visitor downloads: the JavaScript and one of the wasm builds (the largest), under brotli. */
+/** What one visitor downloads, under brotli: the entry, the worker and one of the wasm builds (the larger). */
 async function engineBytes() {
-  if (values.mock) return 0;
-  const paths = await readdir(join(dist, 'tareas'), { recursive: true });
-  const size = async (path) =>
-    brotliCompressSync(await readFile(join(dist, 'tareas', path)), { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } })
-      .length;
-  const sizes = (suffix) => Promise.all(paths.filter((path) => path.endsWith(suffix)).map(size));
-  const scripts = (await sizes('.js')).reduce((sum, bytes) => sum + bytes, 0);
-  return scripts + Math.max(0, ...(await sizes('.wasm')));
+  const folder = join(dist, 'tareas');
+  const size = async (name) => {
+    const bytes = await readFile(join(folder, name));
+    return brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }).length;
+  };
+  const names = await readdir(folder);
+  const scripts = await Promise.all(names.filter((name) => /^(index|worker)\.js$/.test(name)).map(size));
+  const builds = await Promise.all(names.filter((name) => name.endsWith('.wasm')).map(size));
+  return scripts.reduce((sum, bytes) => sum + bytes, 0) + Math.max(0, ...builds);
 }

@@ -10,8 +10,7 @@
 @group(0) @binding(3) var<storage, read> scales: array<f32>;
 #endif
 
-// Elements 4 k4 .. 4 k4 + 3 of a row of 4 k4s elements; for q8 still to be multiplied by
-// row_scale(row), which a sum over k does once at its end.
+// Elements 4 k4 .. 4 k4 + 3 of a row of 4 k4s elements.
 fn weight4(row: u32, k4: u32, k4s: u32) -> vec4<f32> {
 #if FORMAT == f32
     return weights[row * k4s + k4];
@@ -20,19 +19,12 @@ fn weight4(row: u32, k4: u32, k4s: u32) -> vec4<f32> {
     return vec4<f32>(unpack2x16float(w.x), unpack2x16float(w.y));
 #elif FORMAT == q8
     let w = bitcast<i32>(weights[row * k4s + k4]);
-    return vec4<f32>((vec4<i32>(w) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+    let q = (vec4<i32>(w) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u);
+    return vec4<f32>(q) * scales[(row * k4s + k4) >> 3u];
 #else
     // A word holds eight k: the low nibbles are the first four, the high ones the others.
     let w = weights[(row * k4s + k4) >> 1u] >> ((k4 & 1u) * 4u);
     let q = (vec4<u32>(w) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(15u);
     return (vec4<f32>(q) - 8.0) * scales[(row * k4s + k4) >> 3u];
-#endif
-}
-
-fn row_scale(row: u32) -> f32 {
-#if FORMAT == q8
-    return scales[row];
-#else
-    return 1.0;
 #endif
 }

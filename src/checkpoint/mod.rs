@@ -5,9 +5,16 @@
 //! converted one by one as they arrive and handed to the device.
 
 mod config;
+mod header;
+mod index;
 mod manifest;
-mod stopgap;
+mod names;
+mod part;
+mod reader;
 
 pub use config::Config;
+pub use header::{Entry, Header};
+pub use index::Index;
 pub use manifest::{Declared, Kind, Manifest, Scope};
-pub use stopgap::{Index, Reader};
+pub use names::{Names, Role};
+pub use reader::{Other, Reader, Sink};

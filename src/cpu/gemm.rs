@@ -98,12 +98,12 @@ impl Call<'_> {
     unsafe fn panels(&self, panels: Range<usize>, unpacked: &mut Vec<f32>) {
         let (k, blocks) = (self.w.k(), self.w.blocks());
         let of_f32 = |b: *const f32| {
-            move |i: usize, rows: usize| {
+            move |i: usize, rows: usize, to: *mut V| {
                 let a = self.x.as_ptr().add(i * k);
                 match rows {
-                    3 => floats::<3>(a, b, k),
-                    2 => floats::<2>(a, b, k),
-                    _ => floats::<1>(a, b, k),
+                    3 => floats::<3>(a, b, k, to),
+                    2 => floats::<2>(a, b, k, to),
+                    _ => floats::<1>(a, b, k, to),
                 }
             }
         };
@@ -151,14 +151,16 @@ impl Call<'_> {
         }
     }
 
-    /// Runs `tile(first row, rows)` over all rows and finishes what it returns.
+    /// Runs `tile(first row, rows, to)` over all rows, at most `most` at a time, and finishes the
+    /// sums that it writes to `to`, `[rows][NV]`.
     #[inline(always)]
-    unsafe fn rows(&self, panel: usize, most: usize, tile: impl Fn(usize, usize) -> [[V; NV]; 3]) {
+    unsafe fn rows(&self, panel: usize, most: usize, tile: impl Fn(usize, usize, *mut V)) {
+        let mut sums = [splat(0.0); 3 * NV];
         let mut i = 0;
         while i < self.m {
             let rows = most.min(self.m - i);
-            let sums = tile(i, rows);
-            self.finish(&sums[..rows], i, panel);
+            tile(i, rows, sums.as_mut_ptr());
+            self.finish(&sums[..rows * NV], i, panel);
             i += rows;
         }
     }
@@ -195,21 +197,21 @@ impl Call<'_> {
         };
         match dot {
             #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
-            Dot::Quads { .. } => self.rows(panel, 3, |i, rows| match rows {
-                3 => quads::<3, Q4>(&at(i)),
-                2 => quads::<2, Q4>(&at(i)),
-                _ => quads::<1, Q4>(&at(i)),
+            Dot::Quads { .. } => self.rows(panel, 3, |i, rows, to| match rows {
+                3 => quads::<3, Q4>(&at(i), to),
+                2 => quads::<2, Q4>(&at(i), to),
+                _ => quads::<1, Q4>(&at(i), to),
             }),
             #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
-            Dot::Pairs => self.rows(panel, 2, |i, rows| match rows {
-                2 => pairs::<2, Q4>(&at(i)),
-                _ => pairs::<1, Q4>(&at(i)),
+            Dot::Pairs => self.rows(panel, 2, |i, rows, to| match rows {
+                2 => pairs::<2, Q4>(&at(i), to),
+                _ => pairs::<1, Q4>(&at(i), to),
             }),
             #[cfg(any(not(target_arch = "wasm32"), not(target_feature = "relaxed-simd")))]
-            Dot::Wide => self.rows(panel, 3, |i, rows| match rows {
-                3 => wide::<3>(&at(i)),
-                2 => wide::<2>(&at(i)),
-                _ => wide::<1>(&at(i)),
+            Dot::Wide => self.rows(panel, 3, |i, rows, to| match rows {
+                3 => wide::<3>(&at(i), to),
+                2 => wide::<2>(&at(i), to),
+                _ => wide::<1>(&at(i), to),
             }),
             // `Dot::detect` never names what a build has no instructions for
             #[allow(unreachable_patterns)]
@@ -219,7 +221,7 @@ impl Call<'_> {
 
     /// Bias, activation, residual, store.
     #[inline(never)]
-    unsafe fn finish(&self, tile: &[[V; NV]], row: usize, panel: usize) {
+    unsafe fn finish(&self, tile: &[V], row: usize, panel: usize) {
         match self.e.activation {
             Activation::None => self.store(tile, row, panel, |v| v),
             Activation::Gelu => self.store(tile, row, panel, |v| Activation::Gelu.vector(v)),
@@ -230,13 +232,13 @@ impl Call<'_> {
     }
 
     #[inline(always)]
-    unsafe fn store(&self, tile: &[[V; NV]], row: usize, panel: usize, f: impl Fn(V) -> V) {
+    unsafe fn store(&self, tile: &[V], row: usize, panel: usize, f: impl Fn(V) -> V) {
         let n = self.w.n();
         for j in 0..NV {
             let column = panel * NR + 4 * j;
             if column + 4 <= n {
                 let bias = self.e.bias.map_or(splat(0.0), |b| load(b.as_ptr().add(column)));
-                for (i, sums) in tile.iter().enumerate() {
+                for (i, sums) in tile.chunks_exact(NV).enumerate() {
                     let at = (row + i) * n + column;
                     let mut y = f(add(sums[j], bias));
                     if let Some(r) = self.e.residual {
@@ -246,7 +248,7 @@ impl Call<'_> {
                 }
             } else if column < n {
                 let bias = self.e.bias.map_or(splat(0.0), |b| load_partial(&b[column..n], 0.0));
-                for (i, sums) in tile.iter().enumerate() {
+                for (i, sums) in tile.chunks_exact(NV).enumerate() {
                     let at = (row + i) * n + column;
                     let mut y = f(add(sums[j], bias));
                     if let Some(r) = self.e.residual {
@@ -260,37 +262,29 @@ impl Call<'_> {
     }
 }
 
-/// A tile of fewer rows as one of three, so that one epilogue serves all.
-#[inline(always)]
-fn widen_tile<const MR: usize>(tile: Tile<MR, NV>) -> Tile<3, NV> {
-    let mut out = [[splat(0.0); NV]; 3];
-    out[..MR].copy_from_slice(&tile);
-    out
-}
-
 // One function per tile, so that V8 allocates registers for nothing else.
 
 #[inline(never)]
-unsafe fn floats<const MR: usize>(a: *const f32, b: *const f32, k: usize) -> Tile<3, NV> {
-    widen_tile(f32_tile::<MR, NV>(a, k, b, k))
+unsafe fn floats<const MR: usize>(a: *const f32, b: *const f32, k: usize, to: *mut V) {
+    to.cast::<Tile<MR, NV>>().write(f32_tile::<MR, NV>(a, k, b, k));
 }
 
 #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
 #[inline(never)]
-unsafe fn quads<const MR: usize, const Q4: bool>(q: &Quantized) -> Tile<3, NV> {
-    widen_tile(q.quads::<MR, Q4>())
+unsafe fn quads<const MR: usize, const Q4: bool>(q: &Quantized, to: *mut V) {
+    to.cast::<Tile<MR, NV>>().write(q.quads::<MR, Q4>());
 }
 
 #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
 #[inline(never)]
-unsafe fn pairs<const MR: usize, const Q4: bool>(q: &Quantized) -> Tile<3, NV> {
-    widen_tile(if Q4 { q.pairs_q4::<MR>() } else { q.pairs_q8::<MR>() })
+unsafe fn pairs<const MR: usize, const Q4: bool>(q: &Quantized, to: *mut V) {
+    to.cast::<Tile<MR, NV>>().write(if Q4 { q.pairs_q4::<MR>() } else { q.pairs_q8::<MR>() });
 }
 
 #[cfg(any(not(target_arch = "wasm32"), not(target_feature = "relaxed-simd")))]
 #[inline(never)]
-unsafe fn wide<const MR: usize>(q: &Quantized) -> Tile<3, NV> {
-    widen_tile(q.wide::<MR>())
+unsafe fn wide<const MR: usize>(q: &Quantized, to: *mut V) {
+    to.cast::<Tile<MR, NV>>().write(q.wide::<MR>());
 }
 
 /// A panel of f16 to f32.

@@ -167,8 +167,8 @@ fn quads<T: bytemuck::Pod + Default>(n: usize, row: usize, data: &[T]) -> Vec<T>
     out
 }
 
-fn pack_q8(n: usize, k: usize, data: Vec<u8>, mut scales: Vec<f32>, dot: Dot) -> Values {
-    let mut data: Vec<i8> = bytemuck::allocation::cast_vec(data);
+fn pack_q8(n: usize, k: usize, mut data: Vec<u8>, mut scales: Vec<f32>, dot: Dot) -> Values {
+    let data: &mut [i8] = bytemuck::cast_slice_mut(&mut data);
     let zero = dot.activation_range().0;
     let blocks = k.div_ceil(BLOCK);
     let mut first = vec![0; n * blocks];
@@ -180,7 +180,7 @@ fn pack_q8(n: usize, k: usize, data: Vec<u8>, mut scales: Vec<f32>, dot: Dot) ->
     }
     Values::Q8 {
         dot,
-        values: quads(n, blocks * BLOCK, &data),
+        values: quads(n, blocks * BLOCK, data),
         scales: panels(n, blocks, |r, b| scales[r * blocks + b]),
         first: panels(n, blocks, |r, b| first[r * blocks + b]),
     }

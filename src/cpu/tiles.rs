@@ -207,10 +207,13 @@ impl Quantized {
                 a = a.add(4);
                 b = b.add(4 * NR);
             }
-            for sums in pairs.iter_mut().flatten() {
-                *sums = dot_i16(*sums, self.ones);
+            let mut sums = [[splat_i32(0); NV]; MR];
+            for i in 0..MR {
+                for j in 0..NV {
+                    sums[i][j] = dot_i16(pairs[i][j], self.ones);
+                }
             }
-            self.scale(block, &pairs, &mut tile);
+            self.scale(block, &sums, &mut tile);
         }
         tile
     }
@@ -241,7 +244,8 @@ impl Quantized {
                 a = a.add(4);
                 b = b.add(4 * NR);
             }
-            for (j, column) in (0..NV).map(|j| (j, load(self.b_scales.add(block * NR + 4 * j)))) {
+            for j in 0..NV {
+                let column = load(self.b_scales.add(block * NR + 4 * j));
                 for i in 0..MR {
                     tile[i][j] = madd(to_f32(sums[i][j]), column, tile[i][j]);
                 }

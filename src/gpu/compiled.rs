@@ -22,7 +22,7 @@ const PARAMS_STRIDE: usize = 256;
 
 /// A plan of more work than this is submitted in several chunks, so that a page keeps painting
 /// while a long batch runs. BERT-base at 128 tokens takes 22 GFLOP: one submit.
-const FLOPS_PER_SUBMIT: usize = 32_000_000_000;
+const FLOPS_PER_SUBMIT: u64 = 32_000_000_000;
 
 /// A plan compiled for a device: buffers, pipelines and bind groups, built once.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ struct Ready {
     bind_group: wgpu::BindGroup,
     grid: [u32; 2],
     step: usize,
-    flops: usize,
+    flops: u64,
 }
 
 /// Timestamps around each dispatch; made by the first run that is timed.

@@ -19,7 +19,7 @@ pub struct DeviceOptions {
     /// Accelerations to leave unused.
     pub disable: Vec<Acceleration>,
     /// Work after which a plan is submitted, in floating-point operations.
-    pub flops_per_submit: Option<usize>,
+    pub flops_per_submit: Option<u64>,
     /// Makes the self-test fail, to prove what follows from it.
     pub corrupt_self_test: bool,
     /// The same, but only while this acceleration is in use.

@@ -32,7 +32,7 @@ pub struct Dispatch<'a> {
     /// Workgroups in x and y.
     pub grid: [usize; 2],
     /// Floating-point operations, roughly: long plans are submitted in chunks of these.
-    pub flops: usize,
+    pub flops: u64,
 }
 
 /// A dispatch with its pipeline; its bind group waits for the plan's uniform buffer.
@@ -43,7 +43,7 @@ pub(super) struct Encoded {
     pub bindings: Vec<(u32, Binding)>,
     pub grid: [u32; 2],
     pub step: usize,
-    pub flops: usize,
+    pub flops: u64,
 }
 
 /// What an op sees while its step is compiled: the shapes and buffers of its step, the weights of
@@ -179,6 +179,11 @@ impl Chunk {
         let (offset, bytes) = self.scales?;
         Some(Binding { buffer: self.buffer.clone(), offset, bytes, access: Access::Read })
     }
+}
+
+/// A product of sizes that may be too large for 32 bits.
+pub fn flops<const N: usize>(factors: [usize; N]) -> u64 {
+    factors.iter().map(|&f| f as u64).product()
 }
 
 /// A grid of at least `n` workgroups where one dimension might not suffice; a shader finds its

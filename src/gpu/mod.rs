@@ -25,7 +25,7 @@ mod weights;
 pub use caps::{Acceleration, Caps};
 pub use compiled::Compiled;
 pub use device::{Device, DeviceOptions};
-pub use encoder::{rows_grid, Binding, Dispatch, Encoder};
+pub use encoder::{flops, rows_grid, Binding, Dispatch, Encoder};
 pub use pipelines::{Constants, Shader};
 pub use weights::{Chunk, MatrixBuffers, Weight};
 

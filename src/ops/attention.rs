@@ -68,7 +68,8 @@ impl Op for Attention {
             params: &[m as u32, self.heads as u32, self.scale.to_bits()],
             bindings: &[(1, io.read(0)), (2, io.read(1)), (3, io.out())],
             grid: [m.div_ceil(queries), self.heads],
-            flops: 4 * m * m * h, // of one sequence; a ragged batch takes less
+            // of one sequence; a ragged batch takes less
+            flops: gpu::flops([4, m, m, h]),
         })
     }
 }

@@ -70,7 +70,7 @@ impl Op for Embedding {
                     ],
                     bindings: &bindings,
                     grid: gpu::rows_grid((m * h.div_ceil(4)).div_ceil(64)),
-                    flops: shape.len(),
+                    flops: gpu::flops([m, h]),
                 })?;
             }
         }

@@ -46,7 +46,7 @@ impl Op for LayerNorm {
                 (4, io.out()),
             ],
             grid: gpu::rows_grid(rows),
-            flops: 8 * shape.len(),
+            flops: gpu::flops([8, rows, h]),
         })
     }
 }

@@ -131,7 +131,7 @@ impl Op for Linear {
                 ],
                 bindings: &bindings,
                 grid,
-                flops: 2 * m * self.k * chunk.rows,
+                flops: gpu::flops([2, m, self.k, chunk.rows]),
             })?;
         }
         Ok(())

@@ -46,7 +46,7 @@ impl Op for SegmentMean {
             params: &[count as u32, self.h as u32],
             bindings: &[(1, io.read(0)), (2, io.read(1)), (3, io.out())],
             grid: gpu::rows_grid((count * self.h).div_ceil(64)),
-            flops: io.shape(0).len(),
+            flops: gpu::flops([io.shape(0).len()]),
         })
     }
 }

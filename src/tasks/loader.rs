@@ -101,10 +101,7 @@ impl Loader {
             special_tokens_map: self.file("special_tokens_map.json"),
         };
         let tokenizer = Tokenizer::load(&files, &model_type, positions)?;
-        let shards = match self.file(INDEX) {
-            Some(index) => Index::parse(index)?.files(),
-            None => vec![WEIGHTS.to_string()],
-        };
+        let index = self.file(INDEX).map(Index::parse).transpose()?;
 
         let (runtime, adapter, fallback) = self.device().await?;
         let on_gpu = runtime.is_gpu();
@@ -127,7 +124,14 @@ impl Loader {
             padded: on_gpu,
         };
         let default = if on_gpu { Format::F16 } else { Format::Q8 };
-        let reader = Reader::new(manifest, self.options.dtype, default);
+        let mut reader = Reader::new(manifest, self.options.dtype, default);
+        let shards = match &index {
+            Some(index) => {
+                reader.check_index(index)?;
+                index.files()
+            }
+            None => vec![WEIGHTS.to_string()],
+        };
         self.loading = Some(Loading { encoder: TextEncoder { model, info }, tokenizer, reader });
         Ok(Opened { model_type, architecture, on_gpu, fallback, adapter, files: shards })
     }

@@ -83,12 +83,10 @@ impl Golden {
         }
     }
 
-    /// The weight files, in the order in which they are fed.
-    pub fn files(&self) -> Vec<String> {
-        match fs::read(self.path.join("model.safetensors.index.json")) {
-            Ok(index) => Index::parse(&index).unwrap().files(),
-            Err(_) => vec!["model.safetensors".into()],
-        }
+    /// The index of a sharded checkpoint.
+    fn index(&self) -> Option<Index> {
+        let bytes = fs::read(self.path.join("model.safetensors.index.json")).ok()?;
+        Some(Index::parse(&bytes).unwrap())
     }
 
     /// Loads the checkpoint as the library does, in chunks of an odd size.
@@ -122,7 +120,14 @@ impl Golden {
     ) -> (TextModel, Format) {
         let (mut model, manifest) = TextModel::new(&self.config, self.head(), runtime).unwrap();
         let mut reader = Reader::new(manifest, dtype, Format::F32);
-        for file in self.files() {
+        let files = match self.index() {
+            Some(index) => {
+                reader.check_index(&index).unwrap();
+                index.files()
+            }
+            None => vec!["model.safetensors".into()],
+        };
+        for file in files {
             let bytes = fs::read(self.path.join(&file)).unwrap();
             reader.begin(&file, bytes.len() as u64).unwrap();
             for chunk in bytes.chunks(4099) {

@@ -5,12 +5,12 @@
 //! - f32 sums of n terms: n units of roundoff of the sum of magnitudes, in any order;
 //! - f16: where a device multiplies halves ([`Arithmetic`]), both factors are rounded to 11 bits; the errors are
 //!   independent, so six standard deviations of their sum;
-//! - q8 and q4: where a device multiplies integers, activations are rounded to 127 steps of the
-//!   largest in their row (or block of it): uniform errors of half a step, six standard deviations;
+//! - q8 and q4: where a device multiplies integers, activations are rounded to so many steps of the
+//!   largest of their block of 32: uniform errors of half a step, six standard deviations;
 //! - activations, exp: a few units in the last place of what the shading language promises.
 
 use tareas::cpu::Activation;
-use tareas::tensor::{Format, Matrix};
+use tareas::tensor::{Format, Matrix, BLOCK};
 
 /// Unit roundoff of f32.
 const U: f64 = 1.0 / (1u64 << 24) as f64;
@@ -23,8 +23,9 @@ const U_HALF: f64 = 1.0 / (1u64 << 11) as f64;
 pub struct Arithmetic {
     /// Products of halves for f16 weights (and for q8 and q4 without `integer`).
     pub half: bool,
-    /// Products of 8-bit integers for q8 and q4 weights.
-    pub integer: bool,
+    /// Products of integers for q8 and q4 weights: the steps on either side of zero that
+    /// activations are rounded to.
+    pub integer: Option<f64>,
 }
 
 /// An op's output and the bound on each of its values.
@@ -50,6 +51,10 @@ fn rows_of(matrix: &Matrix) -> Vec<f32> {
         matrix.row(r, row);
     }
     rows
+}
+
+fn largest(x: &[f32]) -> f64 {
+    x.iter().fold(0.0, |a, v| a.max(f64::from(v.abs())))
 }
 
 /// The error function by its Maclaurin series, and its complement's asymptote far out.
@@ -91,28 +96,33 @@ pub fn linear(
     let rows = rows_of(w);
     let mut out = Reference::with_capacity(x.len() / k * n);
     for (i, x) in x.chunks_exact(k).enumerate() {
-        let largest = x.iter().fold(0.0f64, |a, v| a.max(f64::from(v.abs())));
         for (j, w_row) in rows.chunks_exact(k).enumerate() {
-            let (mut sum, mut magnitude, mut squares, mut w_squares) = (0.0, 0.0, 0.0, 0.0);
+            let (mut sum, mut magnitude, mut squares) = (0.0, 0.0, 0.0);
             for (&x, &w) in x.iter().zip(w_row) {
                 let product = f64::from(x) * f64::from(w);
                 sum += product;
                 magnitude += product.abs();
                 squares += product * product;
-                w_squares += f64::from(w) * f64::from(w);
             }
             let b = bias.map_or(0.0, |b| f64::from(b[j]));
             let before = sum + b;
             let r = residual.map_or(0.0, |r| f64::from(r[i * n + j]));
             let after = activate(activation, before);
             let sum_bound = (k as f64 + 4.0) * U * (magnitude + b.abs());
-            let quantized = matches!(w.format, Format::Q8 | Format::Q4);
-            let format_bound = if quantized && arithmetic.integer {
-                6.0 * (largest / 127.0) * (w_squares / 12.0).sqrt()
-            } else if w.format != Format::F32 && arithmetic.half {
-                6.0 * U_HALF * (2.0 / 3.0 * squares).sqrt()
-            } else {
-                0.0
+            let format_bound = match (w.format, arithmetic.integer) {
+                (Format::F32, _) => 0.0,
+                (Format::Q8 | Format::Q4, Some(steps)) => {
+                    let blocks = x.chunks(BLOCK).zip(w_row.chunks(BLOCK));
+                    let variance: f64 = blocks
+                        .map(|(x, w)| {
+                            let step = largest(x) / steps;
+                            step * step / 12.0 * w.iter().map(|&w| f64::from(w * w)).sum::<f64>()
+                        })
+                        .sum();
+                    6.0 * variance.sqrt()
+                }
+                _ if arithmetic.half => 6.0 * U_HALF * (2.0 / 3.0 * squares).sqrt(),
+                _ => 0.0,
             };
             // No activation here is steeper than 1.13; Abramowitz and Stegun's erf is good to
             // 1.5e-7 of x, and exp(x) to 3 + 2|x| units in the last place.

@@ -1,13 +1,6 @@
-/** The models that the page offers by name. Anything else is typed in or dropped. */
+import type { TaskId } from 'tareas';
 
-export type TaskId =
-  | 'token-classification'
-  | 'feature-extraction'
-  | 'text-classification'
-  | 'zero-shot-classification'
-  | 'question-answering'
-  | 'fill-mask'
-  | 'next-sentence-prediction';
+/** The models that the page offers by name. Anything else is typed in or dropped. */
 
 export interface Card {
   /** `owner/name` on the hub. */
@@ -42,7 +35,7 @@ export interface Dropped {
   kind: 'files';
   /** The folder's name. */
   id: string;
-  files: Record<string, File>;
+  files: ReadonlyMap<string, File>;
   /** Two folders may have one name. */
   serial: number;
 }

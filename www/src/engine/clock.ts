@@ -48,18 +48,25 @@ function median(values: number[]): number | null {
   return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** From the start of the page's navigation to the first answer of any model; `null` until there is one. */
-let firstAnswerMs: number | null = null;
-let report: ((ms: number) => void) | undefined;
+/**
+ * From the start of the page's navigation to the first answer, where a model starts by itself: with
+ * one that waits for a button, the time would be the reader's and not ours.
+ */
+export const firstAnswer = {
+  state: 'unasked' as 'unasked' | 'waiting' | 'done',
+  ms: 0,
+  onChange: () => {},
 
-export function noteFirstAnswer(): void {
-  if (firstAnswerMs !== null) return;
-  firstAnswerMs = performance.now();
-  performance.mark('tareas:first-answer');
-  report?.(firstAnswerMs);
-}
+  expect(): void {
+    this.state = 'waiting';
+    this.onChange();
+  },
 
-export function onFirstAnswer(listener: (ms: number) => void): void {
-  report = listener;
-  if (firstAnswerMs !== null) listener(firstAnswerMs);
-}
+  note(): void {
+    if (this.state !== 'waiting') return;
+    this.ms = performance.now();
+    this.state = 'done';
+    performance.mark('tareas:first-answer');
+    this.onChange();
+  },
+};

@@ -1,7 +1,6 @@
 /** A dropped folder, or files picked by hand, as the named files of one checkpoint. */
 import type { Dropped } from './catalog.js';
 
-const WANTED = /\.(json|txt|safetensors|model)$/;
 let serial = 0;
 
 /** From `<input type=file>`, with `webkitdirectory` or without. `null`: nothing of use in it. */
@@ -42,11 +41,7 @@ function gather(entries: [path: string, file: File][]): Dropped | null {
     .sort((a, b) => a.split('/').length - b.split('/').length)[0];
   if (config === undefined) return null;
   const root = config.slice(0, -'config.json'.length);
-  const files: Record<string, File> = {};
-  for (const [path, file] of entries) {
-    if (path.startsWith(root) && WANTED.test(path)) files[path.slice(root.length)] = file;
-  }
   const id = root.split('/').filter(Boolean).at(-1) ?? 'config.json';
   serial += 1;
-  return { kind: 'files', id, files, serial };
+  return { kind: 'files', id, files: new Map(entries), serial };
 }

@@ -1,10 +1,19 @@
-import { env, pipeline } from 'tareas';
-import { keyOf, type ModelChoice, type TaskId } from './catalog.js';
-import type { Device, Dtype, Info, Memory, OpTiming, Pipeline, ProgressEvent } from './contract.js';
+import { pipeline } from 'tareas';
+import { keyOf, type ModelChoice } from './catalog.js';
+import type {
+  CallOptions,
+  Device,
+  DType,
+  MemoryReport,
+  OpTiming,
+  PhaseEvent,
+  Pipeline,
+  PipelineInfo,
+  ProgressEvent,
+  TaskCalls,
+  TaskId,
+} from 'tareas';
 import { RunClock } from './clock.js';
-
-env.localModelPath = new URL('models/', document.baseURI).href;
-env.allowLocalModels = true;
 
 export interface Progress {
   /** Bytes of all files together; `total` is 0 until it is known. */
@@ -12,37 +21,31 @@ export interface Progress {
   total: number;
   files: Record<string, { loaded: number; total: number }>;
   /** The phase under way, when it is not the download. */
-  phase: PhaseName | null;
+  phase: PhaseEvent['phase'] | null;
 }
-
-type PhaseName = Extract<ProgressEvent, { status: 'phase' }>['phase'];
 
 export type State =
   | { kind: 'idle' }
   | { kind: 'loading'; progress: Progress }
-  | { kind: 'ready'; info: Info }
+  | { kind: 'ready'; info: PipelineInfo }
   | { kind: 'failed'; error: unknown };
 
-export interface CallOptions extends Record<string, unknown> {
-  signal?: AbortSignal;
-}
-
 /** One loaded model: loading it, calling it, its times and its memory. Panels share sessions through the pool. */
-export class Session {
+export class Session<T extends TaskId = TaskId> {
   state: State = { kind: 'idle' };
   readonly clock = new RunClock();
   notices: string[] = [];
   profile = false;
-  private pipe: Pipeline | undefined;
+  private pipe: Pipeline<T> | undefined;
   private loading: Promise<void> | undefined;
   private abort: AbortController | undefined;
   private readonly listeners = new Set<() => void>();
 
   constructor(
-    readonly task: TaskId,
+    readonly task: T,
     readonly choice: ModelChoice,
     readonly device: Device,
-    readonly dtype: Dtype,
+    readonly dtype: DType,
   ) {}
 
   onChange(listener: () => void): () => void {
@@ -68,16 +71,16 @@ export class Session {
     this.notices = [];
     this.enter({ kind: 'loading', progress });
     try {
-      const choice = this.choice;
-      const { device, dtype } = this;
-      const common = { device, dtype, signal: this.abort.signal, progress_callback: this.follow(progress) };
-      if (choice.kind === 'files') {
-        this.pipe = await pipeline(this.task, choice.id, { ...common, files: choice.files });
-      } else {
-        this.pipe = await pipeline(this.task, choice.kind === 'embedded' ? choice.folder : choice.id, common);
-      }
+      const { choice, device, dtype } = this;
+      this.pipe = await pipeline(this.task, placeOf(choice), {
+        device,
+        dtype,
+        files: choice.kind === 'files' ? choice.files : null,
+        signal: this.abort.signal,
+        progress_callback: this.follow(progress),
+      });
       this.clock.loaded(performance.now() - began);
-      this.enter({ kind: 'ready', info: await this.pipe.info() });
+      this.enter({ kind: 'ready', info: this.pipe.info() });
     } catch (error) {
       this.enter(isAbort(error) ? { kind: 'idle' } : { kind: 'failed', error });
       throw error;
@@ -102,17 +105,17 @@ export class Session {
     };
   }
 
-  /** One timed call. `units` (lines, tokens) give the throughput, where one means something. */
-  async run<R>(input: unknown, options: CallOptions, units?: number): Promise<R> {
+  /** One timed call. `units` (texts, tokens) give the throughput, where one means something. */
+  async run<R>(call: (pipe: TaskCalls[T], options: CallOptions) => Promise<R>, signal: AbortSignal, units?: number): Promise<R> {
     await this.load();
     const began = performance.now();
-    const result = await this.pipe!(input, this.profile ? { ...options, profile: true } : options);
+    const result = await call(this.pipe!, { signal, profile: this.profile });
     this.clock.ran(performance.now() - began, units);
     this.changed();
-    return result as R;
+    return result;
   }
 
-  async memory(): Promise<Memory | null> {
+  async memory(): Promise<MemoryReport | null> {
     return this.pipe ? await this.pipe.memory() : null;
   }
 
@@ -138,6 +141,11 @@ export class Session {
   }
 }
 
+/** Embedded models lie beside the page, wherever that is served from. */
+function placeOf(choice: ModelChoice): string {
+  return choice.kind === 'embedded' ? new URL(`models/${choice.folder}`, document.baseURI).href : choice.id;
+}
+
 export function isAbort(error: unknown): boolean {
   return error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError');
 }
@@ -145,12 +153,12 @@ export function isAbort(error: unknown): boolean {
 const pool = new Map<string, { session: Session; users: number }>();
 
 /** The session for these settings, shared with every panel that asks for the same. */
-export function acquire(task: TaskId, choice: ModelChoice, device: Device, dtype: Dtype): Session {
+export function acquire<T extends TaskId>(task: T, choice: ModelChoice, device: Device, dtype: DType): Session<T> {
   const key = [task, keyOf(choice), device, dtype].join('|');
-  const entry = pool.get(key) ?? { session: new Session(task, choice, device, dtype), users: 0 };
+  const entry = pool.get(key) ?? { session: new Session<TaskId>(task, choice, device, dtype), users: 0 };
   entry.users += 1;
   pool.set(key, entry);
-  return entry.session;
+  return entry.session as Session<T>;
 }
 
 /** The last user's release frees the model. */

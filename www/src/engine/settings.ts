@@ -1,8 +1,8 @@
 import { recall, remember } from '../storage.js';
-import type { Device, Dtype } from './contract.js';
+import type { Device, DType } from 'tareas';
 
 export const DEVICES: Device[] = ['auto', 'webgpu', 'wasm'];
-export const DTYPES: Dtype[] = ['auto', 'fp32', 'fp16', 'q8', 'q4'];
+export const DTYPES: DType[] = ['auto', 'fp32', 'fp16', 'q8', 'q4'];
 
 const listeners: (() => void)[] = [];
 

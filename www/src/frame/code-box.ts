@@ -1,33 +1,47 @@
+import type { ModelChoice } from '../engine/catalog.js';
+import type { AnyPanel } from '../panels/panel.js';
 import { copyButton } from '../ui/copy.js';
 import { h } from '../ui/dom.js';
 import { t } from '../i18n/index.js';
-import { MODELS } from '../engine/catalog.js';
-import type { Panel, View } from '../panels/panel.js';
 
-/** The panel's call as a reader would write it. */
-export function codeBox(panel: Panel, view: View): { element: HTMLElement; update(): void } {
+/** The panel's call as a reader would write it, with the model of the moment. */
+export function codeBox(
+  panel: AnyPanel,
+  call: () => string,
+): { element: HTMLElement; update(choice: ModelChoice): void } {
   const code = h('code', { lang: 'en' });
-  const model = MODELS[panel.task][0];
-  const update = () => {
-    const call = view.code();
-    const name = /await (\w+)\(/.exec(call)?.[1] ?? 'run';
-    code.textContent = [
-      `import { pipeline } from 'tareas';`,
-      ``,
-      `const ${name} = await pipeline('${panel.task}', '${model.id}');`,
-      `const result = ${call}`,
-    ].join('\n');
-  };
-  update();
   const element = h(
     'details',
     { class: 'card fold' },
     h('summary', {}, () => t().code.title),
-    h('pre', { class: 'code', tabindex: 0, 'aria-label': () => t().code.title }, code),
+    h('pre', { class: 'code', tabindex: 0, role: 'region', 'aria-label': () => t().code.title }, code),
     copyButton(
       () => t().code.copy,
       () => code.textContent ?? '',
     ),
   );
-  return { element, update };
+  return {
+    element,
+    update(choice) {
+      const line = call();
+      const name = /await (\w+)\(/.exec(line)?.[1] ?? 'run';
+      code.textContent = [
+        `import { pipeline } from 'tareas';`,
+        ``,
+        `const ${name} = await pipeline('${panel.task}', ${modelArgument(choice)});`,
+        `const result = ${line}`,
+      ].join('\n');
+    },
+  };
+}
+
+function modelArgument(choice: ModelChoice): string {
+  switch (choice.kind) {
+    case 'embedded':
+      return `'./models/${choice.folder}'`;
+    case 'files':
+      return `'${choice.id}', { files: input.files }`;
+    default:
+      return `'${choice.id}'`;
+  }
 }

@@ -1,4 +1,4 @@
-import { VERSION } from 'tareas';
+import { env } from 'tareas';
 import { keyOf } from '../engine/catalog.js';
 import type { Session } from '../engine/session.js';
 import { t } from '../i18n/index.js';
@@ -50,7 +50,7 @@ function details(error: unknown, session: Session): string {
   const stack = error instanceof Error ? error.stack : undefined;
   const { task, device, dtype, choice } = session;
   return JSON.stringify(
-    { ...read(error), task, model: keyOf(choice), device, dtype, version: VERSION, browser: navigator.userAgent, stack },
+    { ...read(error), task, model: keyOf(choice), device, dtype, version: env.version, browser: navigator.userAgent, stack },
     null,
     2,
   );

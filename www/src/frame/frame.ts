@@ -1,13 +1,13 @@
 import { acquire, isAbort, release, type Session } from '../engine/session.js';
 import { MODELS, titleOf, type ModelChoice } from '../engine/catalog.js';
-import { noteFirstAnswer } from '../engine/clock.js';
+import { firstAnswer } from '../engine/clock.js';
 import { onSettings, settings } from '../engine/settings.js';
 import { onLanguage, t } from '../i18n/index.js';
 import { fromDrop } from '../engine/files.js';
 import { button } from '../ui/controls.js';
 import { fill, h, uid } from '../ui/dom.js';
 import { announce } from '../ui/live.js';
-import type { Host, Panel } from '../panels/panel.js';
+import type { Host, AnyPanel } from '../panels/panel.js';
 import { codeBox } from './code-box.js';
 import { errorCard } from './error-card.js';
 import { chooseModel } from './model-dialog.js';
@@ -39,7 +39,7 @@ export class Frame {
   private readonly askButton: HTMLButtonElement;
   private readonly cancelButton: HTMLButtonElement;
 
-  constructor(private readonly panel: Panel) {
+  constructor(private readonly panel: AnyPanel) {
     const texts = () => t().panels[panel.id];
     const host: Host = { changed: () => this.inputChanged(), ask: () => void this.ask() };
     this.choice = MODELS[panel.task][0];
@@ -47,7 +47,7 @@ export class Frame {
     this.view = panel.create(host);
     this.bar = modelBar(() => this.pickModel());
     this.report = report(() => void this.ask());
-    this.code = codeBox(panel, this.view);
+    this.code = codeBox(panel, () => this.view.code());
     this.askButton = button(() => this.askLabel(), 'button primary', () => void this.ask());
     this.cancelButton = button(() => t().common.cancel, 'button ghost', () => this.cancel());
     this.heading = h('h2', { tabindex: -1, id: uid('panel') }, () => texts().title);
@@ -85,7 +85,11 @@ export class Frame {
 
   /** Called when the panel comes into view: what ships with the page starts by itself. */
   open(): void {
-    if (this.choice.kind === 'embedded' && this.session.state.kind !== 'failed') void this.ask();
+    if (this.startsItself && !this.answered && this.session.state.kind !== 'failed') void this.ask();
+  }
+
+  get startsItself(): boolean {
+    return this.choice.kind === 'embedded';
   }
 
   /** Another model, or the same on another device. */
@@ -108,11 +112,12 @@ export class Frame {
   private follow(): void {
     this.unsubscribe();
     this.unsubscribe = this.session.onChange(() => this.render());
+    this.code.update(this.choice);
     this.render();
   }
 
   private inputChanged(): void {
-    this.code.update();
+    this.code.update(this.choice);
     if (!this.panel.live || this.session.state.kind !== 'ready') return;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.ask(), DEBOUNCE_MS);
@@ -121,7 +126,7 @@ export class Frame {
   /** Loads if need be, then answers. While a call runs, one more may wait; it reads the inputs when its turn comes. */
   private async ask(): Promise<void> {
     clearTimeout(this.timer);
-    this.code.update();
+    this.code.update(this.choice);
     if (this.running) {
       this.stale = true;
       return;
@@ -134,12 +139,10 @@ export class Frame {
     this.render();
     try {
       await session.load();
-      const sentence = await this.view.answer((input, options = {}, units) =>
-        session.run(input, { ...options, signal: running.signal }, units),
-      );
+      const sentence = await this.view.answer((call, units) => session.run(call, running.signal, units));
       if (sentence !== null && this.running === running) {
         this.answered = true;
-        noteFirstAnswer();
+        firstAnswer.note();
         announce(sentence);
       }
     } catch (error) {

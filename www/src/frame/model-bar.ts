@@ -52,7 +52,7 @@ export function modelBar(pick: () => void): { element: HTMLElement; render(sessi
       : texts().states[state.kind === 'idle' ? choice.kind : state.kind];
     fill(credit, ...creditOf(choice));
     const said = running?.fallback ? [texts().fallback(running.fallback), ...session.notices] : session.notices;
-    fill(notices, ...said.map((sentence) => h('p', { class: 'notice small', role: 'note' }, sentence)));
+    fill(notices, ...said.map((sentence) => h('p', { class: 'aside', role: 'note' }, sentence)));
   }
 }
 
@@ -64,7 +64,7 @@ function entries<T extends string, V>(keys: T[], value: (key: T) => V): Record<T
 function creditOf(choice: ModelChoice): Node[] {
   const texts = t().models;
   if (choice.kind === 'typed') return [document.createTextNode(texts.typedCredit)];
-  if (choice.kind === 'files') return [document.createTextNode(texts.filesCredit(Object.keys(choice.files).length))];
+  if (choice.kind === 'files') return [document.createTextNode(texts.filesCredit(choice.files.size))];
   const parts: Node[] = [
     link(`https://huggingface.co/${choice.id}`, choice.title),
     document.createTextNode(` · ${choice.author} · `),

@@ -1,4 +1,5 @@
-import { MODELS, keyOf, type Dropped, type ModelChoice, type TaskId } from '../engine/catalog.js';
+import { MODELS, keyOf, type Dropped, type ModelChoice } from '../engine/catalog.js';
+import type { TaskId } from 'tareas';
 import { fromDrop, fromFileList } from '../engine/files.js';
 import { megabytes, t } from '../i18n/index.js';
 import { button } from '../ui/controls.js';

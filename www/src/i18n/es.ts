@@ -12,12 +12,12 @@ export const es: Dictionary = {
     theme: 'Colores',
     themes: { auto: 'Auto', light: 'Claro', dark: 'Oscuro' },
     facts: {
-      firstAnswer: 'desde que se abre la página hasta la primera respuesta',
+      firstAnswer: 'de abrir la página a la primera respuesta',
       waiting: 'midiendo…',
       engine: 'el motor entero, comprimido',
-      uploads: 'bytes de tu texto enviados a ninguna parte',
+      servers: 'servidores que ven tu texto',
     },
-    source: 'Código fuente',
+    legend: 'viene con la página y funciona sin red',
     footer:
       'tareas tiene licencia Apache-2.0. Los modelos son de sus autores; sus nombres y licencias figuran junto a ellos.',
     fonts: 'Tipografías: Bricolage Grotesque e Instrument Sans, SIL Open Font License 1.1.',
@@ -187,6 +187,7 @@ export const es: Dictionary = {
       lead: 'El coseno entre los vectores de las frases: 1 es el mismo significado, 0 es que no tienen nada que ver.',
       ask: 'Comparar',
       sentences: 'Frases, una por renglón (ocho como mucho)',
+      sentence: 'Frase',
       table: 'Similitud del coseno de cada par',
       announce: (a, b) => `Las frases ${a} y ${b} son las más próximas`,
     },

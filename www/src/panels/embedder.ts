@@ -1,4 +1,3 @@
-import type { TensorLike } from '../engine/contract.js';
 import type { Run } from './panel.js';
 
 /** Lines per call: long pastes show progress and can be cancelled between calls. */
@@ -8,12 +7,14 @@ const BATCH = 16;
 export class Embedder {
   private readonly known = new Map<string, Float32Array>();
 
-  async embed(run: Run, texts: string[]): Promise<Float32Array[]> {
+  async embed(run: Run<'feature-extraction'>, texts: string[]): Promise<Float32Array[]> {
     const missing = texts.filter((text) => !this.known.has(text));
     for (let at = 0; at < missing.length; at += BATCH) {
       const batch = missing.slice(at, at + BATCH);
-      const options = { pooling: 'mean', normalize: true };
-      const tensor = await run<TensorLike>(batch, options, batch.length);
+      const tensor = await run(
+        (pipe, options) => pipe(batch, { pooling: 'mean', normalize: true, ...options }),
+        batch.length,
+      );
       const width = tensor.dims.at(-1) ?? 0;
       batch.forEach((text, row) => this.known.set(text, tensor.data.slice(row * width, (row + 1) * width)));
     }

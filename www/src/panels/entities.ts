@@ -1,21 +1,27 @@
 import { fill, h } from '../ui/dom.js';
 import { textArea, samples, segmented } from '../ui/controls.js';
 import { number, percent, t } from '../i18n/index.js';
-import type { EntityGroup } from '../engine/contract.js';
+import type { EntityGroup } from 'tareas';
 import { tooltip } from '../ui/tooltip.js';
 import { hueOf, humanLabel } from '../ui/labels.js';
 import { copyButton } from '../ui/copy.js';
 import type { Host, Panel, Run, View } from './panel.js';
 
-const SAMPLES = [
-  'Hi, this is Maria Lopez. My new address is 482 Cedar Street, Portland, and you can reach me at maria.lopez@example.com or 503-555-0147.',
-  'Please wire the refund to account 004417829365, routing number 021000021, in the name of Thomas Baker. His passport is C03005988.',
-  'Dear Ms. Anna Kowalski, your driver’s licence D1234567 was found near 77 Elm Avenue, Denver. Call 720-555-0199.',
+const SAMPLES: [text: string, lang: string][] = [
+  [
+    'Hello, I am Maria Lopez. I moved to 482 Cedar Street in Portland last week; my phone is still 503-555-0147.',
+    'en',
+  ],
+  [
+    'Dear Ms. Anna Kowalski, your driver’s licence D1234567 was found near 77 Elm Avenue, Denver. Call 720-555-0199.',
+    'en',
+  ],
+  ['Me llamo Lucía Fernández y vivo en la calle Mayor 12, Madrid. Mi teléfono es 612 345 678.', 'es'],
 ];
 
 type Mode = 'highlight' | 'redact';
 
-export const entities: Panel = {
+export const entities: Panel<'token-classification'> = {
   id: 'entities',
   task: 'token-classification',
   family: 'text',
@@ -29,16 +35,16 @@ export const entities: Panel = {
   create,
 };
 
-function create(host: Host): View {
+function create(host: Host): View<'token-classification'> {
   const texts = () => t().panels.entities;
-  const area = textArea({ label: () => texts().input, value: SAMPLES[0]!, rows: 6, onInput: host.changed });
+  const area = textArea({ label: () => texts().input, value: SAMPLES[0]![0], rows: 6, onInput: host.changed });
   const modes = segmented<Mode>({
     label: () => texts().mode,
     options: { highlight: () => texts().highlight, redact: () => texts().redact },
     value: 'highlight',
     onChange: redraw,
   });
-  const marked = h('div', { class: 'marked', lang: 'en', 'data-testid': 'marked' });
+  const marked = h('div', { class: 'marked', 'data-testid': 'marked' });
   const legend = h('ul', { class: 'legend', 'aria-label': () => texts().legend });
   const copy = copyButton(
     () => texts().copy,
@@ -46,11 +52,13 @@ function create(host: Host): View {
   );
   let last: { text: string; found: EntityGroup[] } = { text: '', found: [] };
 
-  async function answer(run: Run): Promise<string | null> {
+  async function answer(run: Run<'token-classification'>): Promise<string | null> {
     const text = area.value;
     if (!text.trim()) return null;
-    const found = await run<EntityGroup[]>(text, { aggregation_strategy: 'simple' });
+    const groups = await run((pipe, options) => pipe(text, { aggregation_strategy: 'first', ...options }));
+    const found = joinTouching(groups);
     last = { text, found };
+    marked.lang = area.control.lang;
     redraw();
     return texts().announce(found.length);
   }
@@ -65,18 +73,36 @@ function create(host: Host): View {
   return {
     input: h(
       'div',
-      {},
+      { class: 'stack' },
       area.element,
       samples(SAMPLES.length, (index) => {
-        area.value = SAMPLES[index]!;
+        const [text, lang] = SAMPLES[index]!;
+        area.value = text;
+        area.control.lang = lang;
         host.ask();
       }),
     ),
     output: h('div', { class: 'stack' }, h('div', { class: 'row spread' }, modes.element, copy), marked, legend),
     answer,
     redraw,
-    code: () => `await tagger(text, { aggregation_strategy: 'simple' });`,
+    code: () => `await findEntities(text, { aggregation_strategy: 'first' });`,
   };
+}
+
+/** A model with only B- tags splits `a.b@example.com` at its punctuation; pieces of one kind that touch are one. */
+function joinTouching(groups: EntityGroup[]): EntityGroup[] {
+  const joined: EntityGroup[] = [];
+  for (const group of groups) {
+    const before = joined.at(-1);
+    if (before && before.end === group.start && before.entity_group === group.entity_group) {
+      before.end = group.end;
+      before.word += group.word;
+      before.score = Math.min(before.score, group.score);
+    } else {
+      joined.push({ ...group });
+    }
+  }
+  return joined;
 }
 
 function pieces(text: string, found: EntityGroup[], hide: boolean): Node[] {

@@ -1,6 +1,21 @@
-import type { Panel } from './panel.js';
+import { classify } from './classify.js';
 import { entities } from './entities.js';
+import { fillMask } from './fill-mask.js';
+import { nextSentence } from './next-sentence.js';
+import type { AnyPanel } from './panel.js';
+import { question } from './question.js';
 import { search } from './search.js';
+import { similarity } from './similarity.js';
+import { zeroShot } from './zero-shot.js';
 
 /** The demo's tasks in their order in the navigation. The first one opens, and should answer at once. */
-export const PANELS: [Panel, ...Panel[]] = [entities, search];
+export const PANELS: [AnyPanel, ...AnyPanel[]] = [
+  entities,
+  search,
+  similarity,
+  classify,
+  zeroShot,
+  question,
+  fillMask,
+  nextSentence,
+];

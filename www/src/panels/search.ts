@@ -23,7 +23,7 @@ const LINES = [
 /** More lines than this and the list is no longer read. */
 const SHOWN = 8;
 
-export const search: Panel = {
+export const search: Panel<'feature-extraction'> = {
   id: 'search',
   task: 'feature-extraction',
   family: 'text',
@@ -35,7 +35,7 @@ export const search: Panel = {
   create,
 };
 
-function create(host: Host): View {
+function create(host: Host): View<'feature-extraction'> {
   const texts = () => t().panels.search;
   const query = textField({ label: () => texts().query, value: 'bad weather', onInput: host.changed });
   const lines = textArea({
@@ -49,7 +49,7 @@ function create(host: Host): View {
   const embedder = new Embedder();
   let ranked: { line: string; score: number }[] = [];
 
-  async function answer(run: Run): Promise<string | null> {
+  async function answer(run: Run<'feature-extraction'>): Promise<string | null> {
     const wanted = query.value.trim();
     const unique = [...new Set(lines.value.split('\n').map((line) => line.trim()).filter(Boolean))];
     if (!wanted || unique.length === 0) return null;

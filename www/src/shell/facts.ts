@@ -1,4 +1,4 @@
-import { onFirstAnswer } from '../engine/clock.js';
+import { firstAnswer } from '../engine/clock.js';
 import { megabytes, milliseconds, number, t } from '../i18n/index.js';
 import { follow, h } from '../ui/dom.js';
 import { slot } from './header.js';
@@ -6,21 +6,22 @@ import { slot } from './header.js';
 /** Compressed bytes of the engine, measured when the site was built. */
 declare const ENGINE_BYTES: number;
 
-/** Three numbers, measured and not claimed. */
+/** What the page has to say for itself, in three numbers. */
 export function mountFacts(): void {
   const texts = () => t().site.facts;
-  let first: number | null = null;
-  const firstValue = h('dd', { 'data-testid': 'first-answer' });
-  const show = () => (firstValue.textContent = first === null ? texts().waiting : milliseconds(first));
-  follow(firstValue, show);
-  onFirstAnswer((ms) => {
-    first = ms;
-    firstValue.dataset['ms'] = String(Math.round(ms));
-    show();
-  });
+  const value = h('dd', { 'data-testid': 'first-answer' });
+  const timed = h('div', {}, h('dt', {}, () => texts().firstAnswer), value);
+  const show = () => {
+    const { state, ms } = firstAnswer;
+    timed.hidden = state === 'unasked';
+    value.textContent = state === 'done' ? milliseconds(ms) : texts().waiting;
+    if (state === 'done') value.dataset['ms'] = String(Math.round(ms));
+  };
+  firstAnswer.onChange = show;
+  follow(value, show);
   slot('facts').replaceChildren(
-    h('div', {}, firstValue, h('dt', {}, () => texts().firstAnswer)),
-    h('div', {}, h('dd', {}, () => megabytes(ENGINE_BYTES)), h('dt', {}, () => texts().engine)),
-    h('div', {}, h('dd', {}, () => number(0)), h('dt', {}, () => texts().uploads)),
+    timed,
+    h('div', {}, h('dt', {}, () => texts().engine), h('dd', {}, () => megabytes(ENGINE_BYTES))),
+    h('div', {}, h('dt', {}, () => texts().servers), h('dd', {}, () => number(0))),
   );
 }

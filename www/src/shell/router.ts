@@ -1,9 +1,10 @@
 import { MODELS } from '../engine/catalog.js';
+import { firstAnswer } from '../engine/clock.js';
 import { Frame } from '../frame/frame.js';
 import { t } from '../i18n/index.js';
 import { PANELS } from '../panels/registry.js';
-import type { Panel } from '../panels/panel.js';
-import { h, setAttribute, svg } from '../ui/dom.js';
+import type { AnyPanel } from '../panels/panel.js';
+import { follow, h, setAttribute, svg } from '../ui/dom.js';
 import { slot } from './header.js';
 
 const frames = new Map<string, Frame>();
@@ -25,11 +26,12 @@ function mountNavigation(): void {
     return families.length > 1 ? h('div', {}, h('h2', {}, () => t().families[family]), list) : list;
   });
   const nav = slot('nav');
-  nav.setAttribute('aria-label', t().site.tasks);
-  nav.replaceChildren(...groups);
+  follow(nav, () => nav.setAttribute('aria-label', t().site.tasks));
+  const legend = h('p', { class: 'nav-legend' }, h('span', { class: 'dot' }), () => t().site.legend);
+  nav.replaceChildren(...groups, legend);
 }
 
-function navLink(panel: Panel): HTMLAnchorElement {
+function navLink(panel: AnyPanel): HTMLAnchorElement {
   const builtIn = MODELS[panel.task][0].kind === 'embedded';
   const link = h(
     'a',
@@ -60,5 +62,6 @@ function show(navigated: boolean): void {
     slot('panels').scrollIntoView({ block: 'start' });
   }
   links.get(panel.id)?.scrollIntoView({ block: 'nearest', inline: 'center' });
+  if (!navigated && frame.startsItself) firstAnswer.expect();
   frame.open();
 }

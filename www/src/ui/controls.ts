@@ -20,6 +20,7 @@ interface FieldOptions {
 export function textArea(options: FieldOptions & { rows: number }): Field {
   const { rows, lang = 'en' } = options;
   const control = h('textarea', { id: uid('area'), rows, lang, dir: 'auto', spellcheck: 'false' });
+  control.style.setProperty('--rows', String(rows));
   return field(control, options);
 }
 

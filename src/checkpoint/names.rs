@@ -1,0 +1,106 @@
+//! From the names in a file to the weights that a model declared.
+
+use std::collections::BTreeMap;
+
+use super::Manifest;
+use crate::error::Result;
+use crate::{err, Code};
+
+/// The companion of a quantized tensor in a pack.
+pub const SCALE: &str = ".scale";
+
+/// What a tensor of a file is to the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Part `part` of weight `weight`.
+    Part { weight: usize, part: usize },
+    /// The scales of that part.
+    Scale { weight: usize, part: usize },
+    /// Known to the family and not used by this head.
+    Skipped,
+}
+
+/// Looks names up.
+#[derive(Debug)]
+pub struct Names {
+    declared: BTreeMap<String, (usize, usize)>,
+    base: String,
+    skip: &'static [&'static str],
+}
+
+impl Names {
+    pub fn new(manifest: &Manifest) -> Self {
+        let mut declared = BTreeMap::new();
+        for (weight, w) in manifest.weights.iter().enumerate() {
+            for (part, name) in w.names.iter().enumerate() {
+                declared.insert(name.clone(), (weight, part));
+            }
+        }
+        Names { declared, base: format!("{}.", manifest.base), skip: manifest.skip }
+    }
+
+    /// The role of the tensor `name`; `None` where nobody in the family knows it.
+    ///
+    /// Tensors of a bare encoder may lack the base model's prefix, and checkpoints converted from
+    /// TensorFlow call a LayerNorm's parameters gamma and beta.
+    pub fn role(&self, name: &str) -> Option<Role> {
+        if let Some((weight, part)) = self.find(name) {
+            return Some(Role::Part { weight, part });
+        }
+        if let Some((weight, part)) = name.strip_suffix(SCALE).and_then(|name| self.find(name)) {
+            return Some(Role::Scale { weight, part });
+        }
+        let bare = name.strip_prefix(&self.base).unwrap_or(name);
+        self.skip.iter().any(|known| bare.starts_with(known)).then_some(Role::Skipped)
+    }
+
+    fn find(&self, name: &str) -> Option<(usize, usize)> {
+        let renamed = name
+            .strip_suffix(".gamma")
+            .map(|stem| format!("{stem}.weight"))
+            .or_else(|| name.strip_suffix(".beta").map(|stem| format!("{stem}.bias")));
+        let name = renamed.as_deref().unwrap_or(name);
+        let found =
+            self.declared.get(name).or_else(|| self.declared.get(&format!("{}{name}", self.base)));
+        found.copied()
+    }
+
+    /// Checks the names of a whole checkpoint: every one has a role, every declared weight is
+    /// there.
+    pub fn check<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<()> {
+        let mut unknown = Vec::new();
+        let mut missing: BTreeMap<(usize, usize), &str> =
+            self.declared.iter().map(|(name, &at)| (at, name.as_str())).collect();
+        for name in names {
+            match self.role(name) {
+                Some(Role::Part { weight, part }) => drop(missing.remove(&(weight, part))),
+                Some(_) => {}
+                None => unknown.push(name),
+            }
+        }
+        if !missing.is_empty() {
+            let names: Vec<&str> = missing.into_values().collect();
+            let error = err!(Code::Tensor, "the checkpoint lacks {}", listed(&names));
+            return Err(error.remedy(
+                "it was saved from another model or head than config.json and the task say",
+            ));
+        }
+        if !unknown.is_empty() {
+            let error =
+                err!(Code::Tensor, "the checkpoint holds unknown tensors: {}", listed(&unknown));
+            return Err(
+                error.remedy("it was saved from another architecture than config.json says")
+            );
+        }
+        Ok(())
+    }
+}
+
+/// The first eight names, and how many more there are.
+fn listed(names: &[&str]) -> String {
+    let shown = names[..names.len().min(8)].join(", ");
+    match names.len() {
+        0..=8 => shown,
+        n => format!("{shown} and {} more", n - 8),
+    }
+}

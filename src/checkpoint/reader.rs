@@ -1,0 +1,258 @@
+//! Reading a checkpoint as its bytes arrive.
+//!
+//! Chunks of any size go in, in file order, shard after shard. Rows are converted as soon as they
+//! are complete, a weight leaves for its device as soon as all its parts are; what is held is the
+//! weights under way and about one megabyte of raw bytes.
+
+use super::header::{broken, Entry, Header, MAX_HEADER};
+use super::names::{Names, Role};
+use super::part::{Assembly, Part};
+use super::{Index, Kind, Manifest};
+use crate::error::Result;
+use crate::plan::WeightId;
+use crate::tensor::{Format, HostWeight};
+use crate::{err, Code};
+
+/// Takes a weight that is complete.
+pub type Sink<'a> = dyn FnMut(WeightId, HostWeight) -> Result<()> + 'a;
+
+/// A tensor outside the manifest, as its file holds it.
+#[derive(Debug)]
+pub struct Other {
+    pub name: String,
+    pub dtype: String,
+    pub shape: Vec<u64>,
+    pub bytes: Vec<u8>,
+}
+
+/// Reads one checkpoint.
+#[derive(Debug)]
+pub struct Reader {
+    manifest: Manifest,
+    names: Names,
+    /// The format asked for, if any, and the one for checkpoints that are not packs.
+    dtype: Option<Format>,
+    default: Format,
+    /// Known once the first header has been read.
+    format: Option<Format>,
+    weights: Vec<Option<Assembly>>,
+    /// All names have been checked: by the index, or by the only header.
+    checked: bool,
+    file: Option<File>,
+    /// Tensors outside the manifest, where they are to be kept.
+    others: Option<Vec<Other>>,
+}
+
+/// The file whose bytes are arriving.
+#[derive(Debug)]
+struct File {
+    name: String,
+    /// Bytes of the file; 0 where unknown.
+    total: u64,
+    /// The length prefix and the header, until they are complete.
+    head: Vec<u8>,
+    /// The header, the tensor at hand and how many bytes of the data section have arrived.
+    data: Option<(Header, usize, u64)>,
+    /// What the bytes of the tensor at hand go through.
+    part: Option<Part>,
+}
+
+impl Reader {
+    /// A reader for the weights of `manifest`. `dtype` is the format asked for; without one a
+    /// pack keeps its own and any other checkpoint gets `default`.
+    pub fn new(manifest: Manifest, dtype: Option<Format>, default: Format) -> Self {
+        let weights = manifest.weights.iter().map(|_| None).collect();
+        let names = Names::new(&manifest);
+        Reader {
+            manifest,
+            names,
+            dtype,
+            default,
+            format: None,
+            weights,
+            checked: false,
+            file: None,
+            others: None,
+        }
+    }
+
+    /// Keeps the tensors that are outside the manifest, for a pack.
+    pub fn keep_others(&mut self) {
+        self.others = Some(Vec::new());
+    }
+
+    /// Checks a sharded checkpoint's names before any byte of it is fetched.
+    pub fn check_index(&mut self, index: &Index) -> Result<()> {
+        self.names.check(index.names())?;
+        self.checked = true;
+        Ok(())
+    }
+
+    /// The next bytes are those of the file `name`, of `total` bytes (0: unknown).
+    pub fn begin(&mut self, name: &str, total: u64) -> Result<()> {
+        if let Some(file) = &self.file {
+            return Err(err!(Code::Internal, "{name} begins before {} has ended", file.name));
+        }
+        self.file =
+            Some(File { name: name.into(), total, head: Vec::new(), data: None, part: None });
+        Ok(())
+    }
+
+    /// The next bytes of the file, in chunks of any size.
+    pub fn push(&mut self, chunk: &[u8], sink: &mut Sink<'_>) -> Result<()> {
+        let Some(mut file) = self.file.take() else {
+            return Err(err!(Code::Internal, "bytes of a checkpoint before its name"));
+        };
+        let rest = match file.data {
+            None => self.head(&mut file, chunk)?,
+            Some(_) => chunk,
+        };
+        self.data(&mut file, rest, sink)?;
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// Collects the header; returns what comes after it in `chunk`.
+    fn head<'c>(&mut self, file: &mut File, mut chunk: &'c [u8]) -> Result<&'c [u8]> {
+        let mut take = |file: &mut File, until: usize| {
+            let (now, rest) = chunk.split_at(chunk.len().min(until - file.head.len()));
+            file.head.extend_from_slice(now);
+            chunk = rest;
+            file.head.len() == until
+        };
+        if file.head.len() < 8 && !take(file, 8) {
+            return Ok(&[]);
+        }
+        let mut length = [0; 8];
+        length.copy_from_slice(&file.head[..8]);
+        let length = u64::from_le_bytes(length);
+        if length > MAX_HEADER || (file.total > 0 && length.saturating_add(8) > file.total) {
+            let what = format!("its first eight bytes promise a header of {length} bytes");
+            return Err(broken(&file.name, what));
+        }
+        if !take(file, 8 + length as usize) {
+            return Ok(&[]);
+        }
+        let data = (file.total > 0).then(|| file.total - 8 - length);
+        let header = Header::parse(&file.name, &file.head[8..], data)?;
+        file.head = Vec::new();
+        if !self.checked {
+            // Not sharded: this header names everything there is.
+            self.names.check(header.tensors.iter().map(|t| t.name.as_str()))?;
+            self.checked = true;
+        }
+        if self.format.is_none() {
+            let own = header.metadata.get("tareas").and_then(|_| header.metadata.get("dtype"));
+            self.format =
+                Some(self.dtype.or(own.and_then(|own| pack_format(own))).unwrap_or(self.default));
+        }
+        file.data = Some((header, 0, 0));
+        Ok(chunk)
+    }
+
+    fn data(&mut self, file: &mut File, mut chunk: &[u8], sink: &mut Sink<'_>) -> Result<()> {
+        let Some((header, at, arrived)) = &mut file.data else { return Ok(()) };
+        // Tensors of no bytes end where they begin: they must not wait for a next chunk.
+        while let Some(entry) = header.tensors.get(*at) {
+            if file.part.is_none() {
+                file.part = Some(self.part(&file.name, entry)?);
+            }
+            let Some(part) = &mut file.part else { return Ok(()) };
+            let left = (entry.end - *arrived).min(chunk.len() as u64) as usize;
+            let (now, rest) = chunk.split_at(left);
+            chunk = rest;
+            *arrived += left as u64;
+            part.push(now, &mut self.weights)?;
+            if *arrived < entry.end {
+                return Ok(());
+            }
+            if let Some(part) = file.part.take() {
+                let others = self.others.as_mut();
+                if let Some(weight) = part.finish(entry, &mut self.weights, others)? {
+                    let id = WeightId(weight as u32);
+                    if let Some(complete) = self.weights[weight].as_mut().and_then(Assembly::take) {
+                        sink(id, complete)?;
+                    }
+                }
+            }
+            *at += 1;
+        }
+        if !chunk.is_empty() {
+            let (name, more) = (&file.name, chunk.len());
+            return Err(broken(name, format!("at least {more} bytes follow its last tensor")));
+        }
+        Ok(())
+    }
+
+    /// What the bytes of `entry` go through.
+    fn part(&mut self, file: &str, entry: &Entry) -> Result<Part> {
+        let (weight, part, scale) = match self.names.role(&entry.name) {
+            None => {
+                return Err(err!(
+                    Code::Tensor,
+                    "{file} holds {}, which the index does not name",
+                    entry.name
+                ));
+            }
+            Some(Role::Skipped) => return Ok(Part::skipped(self.others.is_some())),
+            Some(Role::Part { weight, part }) => (weight, part, false),
+            Some(Role::Scale { weight, part }) => (weight, part, true),
+        };
+        let declared = &self.manifest.weights[weight];
+        if self.weights[weight].is_none() {
+            let format = match (declared.kind, self.format.unwrap_or(self.default)) {
+                (Kind::Vector, _) => None,
+                (Kind::Exact, _) => Some(Format::F32),
+                (Kind::Sensitive, Format::Q4) => Some(Format::Q8),
+                (_, format) => Some(format),
+            };
+            self.weights[weight] = Some(Assembly::new(declared, format)?);
+        }
+        Part::new(file, entry, declared, weight, part, scale)
+    }
+
+    /// The file ends here.
+    pub fn end(&mut self) -> Result<()> {
+        let Some(file) = self.file.take() else {
+            return Err(err!(Code::Internal, "the end of a checkpoint before its name"));
+        };
+        let short = match &file.data {
+            None => Some(format!("it ends within its header, after {} bytes", file.head.len())),
+            Some((header, _, arrived)) if *arrived < header.data_bytes() => {
+                let all = header.data_bytes();
+                Some(format!("it is cut short: {arrived} of {all} bytes of tensors"))
+            }
+            Some(_) => None,
+        };
+        match short {
+            Some(what) => Err(broken(&file.name, what)),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that every weight has gone to the sink; returns the format they came to.
+    pub fn finish(self) -> Result<Format> {
+        self.finish_with_others().map(|(format, _)| format)
+    }
+
+    /// Like [`Reader::finish`], with the tensors outside the manifest.
+    pub fn finish_with_others(self) -> Result<(Format, Vec<Other>)> {
+        let incomplete = |w: &Option<Assembly>| !w.as_ref().is_some_and(Assembly::is_taken);
+        if let Some(at) = self.weights.iter().position(incomplete) {
+            let names = self.manifest.weights[at].names.join(", ");
+            let error = err!(Code::Tensor, "no file of the checkpoint held all of {names}");
+            return Err(error.remedy("feed every shard that the index names"));
+        }
+        Ok((self.format.unwrap_or(self.default), self.others.unwrap_or_default()))
+    }
+}
+
+/// The format that a pack's metadata names.
+fn pack_format(dtype: &str) -> Option<Format> {
+    match dtype {
+        "fp16" => Some(Format::F16),
+        "q8" => Some(Format::Q8),
+        "q4" => Some(Format::Q4),
+        _ => None,
+    }
+}
