@@ -6,6 +6,8 @@ export interface Net {
   retries: number;
   retryDelay: number;
   stallTimeout: number;
+  /** `no-store` where the files go into a cache of ours: the browser's own would keep each a second time. */
+  cache: RequestCache;
   headers(url: string): Record<string, string>;
 }
 
@@ -118,7 +120,7 @@ async function request(url: string, net: Net, from: number, signal?: AbortSignal
     // A single open range needs no CORS preflight. If-Range would; the answer's validator is
     // compared instead, which tells the same.
     if (from > 0) headers['Range'] = `bytes=${from}-`;
-    const response = await net.fetch(url, { headers, signal: control.signal });
+    const response = await net.fetch(url, { headers, signal: control.signal, cache: net.cache });
     const range = /bytes (\d+)-\d*\/(\d+|\*)/.exec(response.headers.get('content-range') ?? '');
     const length = Number(response.headers.get('content-length') ?? NaN);
     const encoded = !/^(identity)?$/.test(response.headers.get('content-encoding') ?? '');

@@ -37,17 +37,18 @@ export async function openStore(
 export async function openSource(spec: SourceSpec, hooks: SourceHooks, notify: Notify): Promise<Source> {
   const { ref, settings, files, localFilesOnly } = spec;
   if (files) return new FilesSource(files, ref.subfolder);
-  const net: Net = {
-    fetch: hooks.fetch ?? globalThis.fetch.bind(globalThis),
-    retries: settings.retries,
-    retryDelay: settings.retryDelay,
-    stallTimeout: settings.stallTimeout,
-    headers: (url) => platform.headers(url, settings.remoteHost),
-  };
   // The Cache API is not there on insecure pages and may be refused in private windows.
   const store = await openStore(settings, hooks.customCache).catch((error: unknown) => {
     notify('cache', `The cache cannot be used: ${error instanceof Error ? error.message : String(error)}`);
     return null;
   });
+  const net: Net = {
+    fetch: hooks.fetch ?? globalThis.fetch.bind(globalThis),
+    retries: settings.retries,
+    retryDelay: settings.retryDelay,
+    stallTimeout: settings.stallTimeout,
+    cache: store ? 'no-store' : 'default',
+    headers: (url) => platform.headers(url, settings.remoteHost),
+  };
   return new HubSource({ ref, settings, net, store, disk: platform.disk, localFilesOnly, notify });
 }

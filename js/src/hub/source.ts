@@ -123,7 +123,8 @@ export class HubSource implements Source {
     const { settings, ref, disk, net } = this.parts;
     const path = localPath(settings, ref, file);
     if (/^https?:/.test(path)) {
-      const remote = await openRemote(path, net, { signal });
+      // The page's own files are not copied into our cache; the browser's is the right one for them.
+      const remote = await openRemote(path, { ...net, cache: 'default' }, { signal });
       if (!remote) return null;
       return this.network(remote, path);
     }
