@@ -72,15 +72,21 @@ export class Session<T extends TaskId = TaskId> {
     this.enter({ kind: 'loading', progress });
     try {
       const { choice, device, dtype } = this;
-      this.pipe = await pipeline(this.task, placeOf(choice), {
+      const pipe = await pipeline(this.task, placeOf(choice), {
         device,
         dtype,
         files: choice.kind === 'files' ? choice.files : null,
         signal: this.abort.signal,
         progress_callback: this.follow(progress),
       });
+      // Unloaded in the very moment in which the load ended.
+      if (this.abort.signal.aborted) {
+        await pipe.dispose();
+        throw this.abort.signal.reason;
+      }
+      this.pipe = pipe;
       this.clock.loaded(performance.now() - began);
-      this.enter({ kind: 'ready', info: this.pipe.info() });
+      this.enter({ kind: 'ready', info: pipe.info() });
     } catch (error) {
       this.enter(isAbort(error) ? { kind: 'idle' } : { kind: 'failed', error });
       throw error;
@@ -108,8 +114,9 @@ export class Session<T extends TaskId = TaskId> {
   /** One timed call. `units` (texts, tokens) give the throughput, where one means something. */
   async run<R>(call: (pipe: TaskCalls[T], options: CallOptions) => Promise<R>, signal: AbortSignal, units?: number): Promise<R> {
     await this.load();
+    if (!this.pipe) throw new DOMException('The model was unloaded', 'AbortError');
     const began = performance.now();
-    const result = await call(this.pipe!, { signal, profile: this.profile });
+    const result = await call(this.pipe, { signal, profile: this.profile });
     this.clock.ran(performance.now() - began, units);
     this.changed();
     return result;

@@ -45,7 +45,10 @@ export class Frame {
     this.choice = MODELS[panel.task][0];
     this.session = acquire(panel.task, this.choice, settings.device, settings.dtype);
     this.view = panel.create(host);
-    this.bar = modelBar(() => this.pickModel());
+    this.bar = modelBar(
+      () => this.pickModel(),
+      () => this.unload(),
+    );
     this.report = report(() => void this.ask());
     this.code = codeBox(panel, () => this.view.code());
     this.askButton = button(() => this.askLabel(), 'button primary', () => void this.ask());
@@ -160,6 +163,12 @@ export class Frame {
     this.running?.abort();
     this.session.cancelLoad();
     announce(t().common.cancelled);
+  }
+
+  private unload(): void {
+    this.running?.abort();
+    this.running = undefined;
+    void this.session.dispose();
   }
 
   private pickModel(): void {

@@ -54,6 +54,7 @@ export const en = {
     running: (device: string, dtype: string) => `running on ${device}, ${dtype}`,
     fallback: (reason: string) => `Running on the CPU instead of WebGPU: ${reason}`,
     change: 'Change model',
+    unload: 'Unload',
     choose: 'Choose a model',
     close: 'Close',
     offered: 'Known to fit this task',

@@ -56,6 +56,7 @@ export const es: Dictionary = {
     running: (device, dtype) => `funciona en ${device}, ${dtype}`,
     fallback: (reason) => `Funciona en la CPU en lugar de WebGPU: ${reason}`,
     change: 'Cambiar modelo',
+    unload: 'Liberar',
     choose: 'Elige un modelo',
     close: 'Cerrar',
     offered: 'Sirven para esta tarea',
