@@ -6,7 +6,10 @@ import { button, select } from '../ui/controls.js';
 import { fill, h } from '../ui/dom.js';
 
 /** Which model, where it runs, how precisely; whose it is and under what licence. */
-export function modelBar(pick: () => void, unload: () => void): { element: HTMLElement; render(session: Session): void } {
+export function modelBar(
+  pick: () => void,
+  unload: () => void,
+): { element: HTMLElement; render(session: Session): void } {
   const texts = () => t().models;
   const device = select({
     label: () => texts().device,
@@ -35,7 +38,14 @@ export function modelBar(pick: () => void, unload: () => void): { element: HTMLE
     h(
       'div',
       { class: 'row model-row' },
-      h('div', { class: 'model-id' }, name, badge, button(() => texts().change, 'button small ghost', pick), free),
+      h(
+        'div',
+        { class: 'model-id' },
+        name,
+        badge,
+        button(() => texts().change, 'button small ghost', pick),
+        free,
+      ),
       h('div', { class: 'row' }, device.element, dtype.element),
     ),
     credit,
@@ -53,7 +63,9 @@ export function modelBar(pick: () => void, unload: () => void): { element: HTMLE
       ? texts().running(texts().devices[running.device], running.dtype)
       : texts().states[state.kind === 'idle' ? choice.kind : state.kind];
     fill(credit, ...creditOf(choice));
-    const said = running?.fallback ? [texts().fallback(running.fallback), ...session.notices] : session.notices;
+    const said = running?.fallback
+      ? [texts().fallback(running.fallback), ...session.notices]
+      : session.notices;
     fill(notices, ...said.map((sentence) => h('p', { class: 'aside' }, sentence)));
   }
 }
