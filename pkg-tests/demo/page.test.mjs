@@ -52,6 +52,27 @@ describe('the page', () => {
     await page.context().close();
   });
 
+  test('unloads a model and loads it again', async () => {
+    const page = await openPanel(browser, site, 'entities');
+    await firstAnswer(page);
+    await page.getByRole('button', { name: 'Unload' }).click();
+    await page.getByText('ships with this page').first().waitFor();
+    assert.ok(await panelOf(page).locator('.report').isHidden());
+    await panelOf(page).getByRole('button', { name: 'Find entities' }).click();
+    await firstAnswer(page);
+    assert.equal((await readEntities(page)).length, 6);
+    await page.context().close();
+  });
+
+  test('asks on Ctrl+Enter', async () => {
+    const page = await openPanel(browser, site, 'entities');
+    await firstAnswer(page);
+    await page.getByText('Median of 1', { exact: true }).waitFor();
+    await page.getByLabel('Text', { exact: true }).press('Control+Enter');
+    await page.getByText('Median of 2', { exact: true }).waitFor();
+    await page.context().close();
+  });
+
   test('works by keyboard alone', async () => {
     const page = await openPanel(browser, site, null);
     await firstAnswer(page);

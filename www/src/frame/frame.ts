@@ -97,6 +97,9 @@ export class Frame {
       this.code.element,
     );
     this.acceptDrops();
+    this.element.addEventListener('keydown', (event) => {
+      if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) void this.ask();
+    });
     this.follow();
     onSettings(() => this.use(this.choice));
     onLanguage(() => {
