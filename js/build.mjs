@@ -90,7 +90,8 @@ export async function bundle(out, wasmDir, { minify = true } = {}) {
   /** The engine's side stays a file of its own, loaded when it is wanted. */
   const external = (to) => ({
     name: 'external',
-    setup: (plugin) => plugin.onResolve({ filter: /\/core\.js$/ }, () => ({ path: `./${to}`, external: true })),
+    setup: (plugin) =>
+      plugin.onResolve({ filter: /\/core\.js$/ }, () => ({ path: `./${to}`, external: true })),
   });
   const node = { platform: 'node', swaps: NODE };
   await Promise.all([
@@ -110,7 +111,16 @@ function packageJson() {
     name: 'tareas',
     version: version(),
     description: 'Hugging Face models in the browser: WebGPU and SIMD WebAssembly, straight from safetensors',
-    keywords: ['huggingface', 'transformers', 'bert', 'webgpu', 'wasm', 'nlp', 'embeddings', 'machine-learning'],
+    keywords: [
+      'huggingface',
+      'transformers',
+      'bert',
+      'webgpu',
+      'wasm',
+      'nlp',
+      'embeddings',
+      'machine-learning',
+    ],
     license: 'Apache-2.0',
     type: 'module',
     main: './node.js',
@@ -122,7 +132,12 @@ function packageJson() {
     engines: { node: '>=20' },
     exports: {
       '.': { types: './types/index.d.ts', browser: './index.js', node: './node.js', default: './index.js' },
-      './inline': { types: './types/index.d.ts', browser: './inline.js', node: './node.js', default: './inline.js' },
+      './inline': {
+        types: './types/index.d.ts',
+        browser: './inline.js',
+        node: './node.js',
+        default: './inline.js',
+      },
       './worker': './worker.js',
       './tareas.simd.wasm': './tareas.simd.wasm',
       './tareas.relaxed.wasm': './tareas.relaxed.wasm',
@@ -136,7 +151,9 @@ function sizes(out, names) {
   const kilobytes = (bytes) => `${(bytes / 1024).toFixed(1)} kB`;
   for (const name of names) {
     const bytes = readFileSync(join(out, name));
-    console.log(`${name.padEnd(22)} ${kilobytes(bytes.length).padStart(10)}  brotli ${kilobytes(brotliCompressSync(bytes).length)}`);
+    console.log(
+      `${name.padEnd(22)} ${kilobytes(bytes.length).padStart(10)}  brotli ${kilobytes(brotliCompressSync(bytes).length)}`,
+    );
   }
 }
 
@@ -146,10 +163,14 @@ async function main() {
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   await bundle(out, wasmDir);
-  execFileSync(join(here, 'node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.types.json', '--outDir', join(out, 'types')], {
-    cwd: here,
-    stdio: 'inherit',
-  });
+  execFileSync(
+    join(here, 'node_modules', '.bin', 'tsc'),
+    ['-p', 'tsconfig.types.json', '--outDir', join(out, 'types')],
+    {
+      cwd: here,
+      stdio: 'inherit',
+    },
+  );
   for (const name of BUILDS) {
     cpSync(join(wasmDir, name, 'tareas_bg.wasm'), join(out, `tareas.${name}.wasm`));
   }
@@ -157,7 +178,15 @@ async function main() {
   for (const name of ['LICENSE', 'README.md']) {
     if (existsSync(join(root, name))) cpSync(join(root, name), join(out, name));
   }
-  sizes(out, ['index.js', 'worker.js', 'core.js', 'inline.js', 'node.js', 'cli.js', ...BUILDS.map((name) => `tareas.${name}.wasm`)]);
+  sizes(out, [
+    'index.js',
+    'worker.js',
+    'core.js',
+    'inline.js',
+    'node.js',
+    'cli.js',
+    ...BUILDS.map((name) => `tareas.${name}.wasm`),
+  ]);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await main();

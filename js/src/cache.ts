@@ -19,13 +19,18 @@ export const cache = {
   /** Bytes; of one model, or of all. */
   async size(model?: string): Promise<number> {
     const files = await cache.list();
-    return files.reduce((sum, file) => sum + (model === undefined || file.model === model ? file.bytes : 0), 0);
+    return files.reduce(
+      (sum, file) => sum + (model === undefined || file.model === model ? file.bytes : 0),
+      0,
+    );
   },
 
   /** Deletes one model's files, or everything; returns how many files went. */
   async clear(model?: string): Promise<number> {
     const opened = await store();
-    const files = ((await opened?.list()) ?? []).filter((file) => model === undefined || file.model === model);
+    const files = ((await opened?.list()) ?? []).filter(
+      (file) => model === undefined || file.model === model,
+    );
     for (const file of files) await opened?.remove(file);
     return files.filter((file) => !file.absent).length;
   },
@@ -38,6 +43,8 @@ export async function isCached(model: string, options: { revision?: string } = {
   const whole = files.every((file) => file.complete);
   const has = (test: RegExp) => files.some((file) => test.test(file.file));
   if (!whole || !has(/(^|\/)config\.json$/)) return false;
-  const shards = files.map((file) => /-(\d+)-of-(\d+)\.safetensors$/.exec(file.file)).filter((match) => match !== null);
+  const shards = files
+    .map((file) => /-(\d+)-of-(\d+)\.safetensors$/.exec(file.file))
+    .filter((match) => match !== null);
   return shards.length > 0 ? shards.length === Number(shards[0]![2]) : has(/\.safetensors$/);
 }

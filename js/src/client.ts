@@ -199,11 +199,18 @@ export class Client {
     }
   }
 
-  private connect(port: Port, inWorker: boolean, end: () => void, hello: (version: string) => void): Endpoint {
+  private connect(
+    port: Port,
+    inWorker: boolean,
+    end: () => void,
+    hello: (version: string) => void,
+  ): Endpoint {
     const { source, fetch, customCache } = this.request;
     const { name } = this.request.params.load;
     const remote = sourceHandlers(() =>
-      openSource(source, { fetch, customCache }, (code, message) => this.report({ status: 'notice', name, code, message })),
+      openSource(source, { fetch, customCache }, (code, message) =>
+        this.report({ status: 'notice', name, code, message }),
+      ),
     );
     const peer = new Peer(port, remote.handlers as Record<string, Handler>, (event, value) => {
       if (event === 'hello') hello((value as { version: string }).version);
@@ -212,7 +219,10 @@ export class Client {
     });
     const endpoint: Endpoint = { peer, inWorker, end, closeSource: remote.close };
     peer.onFatal = () =>
-      this.crashed(endpoint, new TareasError('internal', 'The engine stopped', { remedy: 'the next call starts it again' }));
+      this.crashed(
+        endpoint,
+        new TareasError('internal', 'The engine stopped', { remedy: 'the next call starts it again' }),
+      );
     return endpoint;
   }
 
@@ -230,14 +240,18 @@ export class Client {
         reject(
           new TareasError('worker', message, {
             cause,
-            remedy: "serve the package's worker module beside its entry, set env.workerUrl to it, or pass worker: false",
+            remedy:
+              "serve the package's worker module beside its entry, set env.workerUrl to it, or pass worker: false",
           }),
         );
       let handle: ReturnType<typeof platform.startWorker>;
       try {
         handle = platform.startWorker(env.workerUrl);
       } catch (error) {
-        return fail(`The worker cannot be started: ${error instanceof Error ? error.message : String(error)}`, error);
+        return fail(
+          `The worker cannot be started: ${error instanceof Error ? error.message : String(error)}`,
+          error,
+        );
       }
       if (!handle) return fail('There are no workers here');
       const worker = handle;
@@ -259,7 +273,9 @@ export class Client {
         fail(`The worker cannot be started: ${message}`);
         this.crashed(
           endpoint,
-          new TareasError('worker', `The worker crashed: ${message}`, { remedy: 'the next call starts it again' }),
+          new TareasError('worker', `The worker crashed: ${message}`, {
+            remedy: 'the next call starts it again',
+          }),
         );
       });
     });
@@ -269,7 +285,12 @@ export class Client {
     const serve = await serveInline();
     const [here, there] = portPair();
     return new Promise((resolve) => {
-      const endpoint = this.connect(here, false, () => {}, () => resolve(endpoint));
+      const endpoint = this.connect(
+        here,
+        false,
+        () => {},
+        () => resolve(endpoint),
+      );
       serve(there);
     });
   }

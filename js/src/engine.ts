@@ -130,10 +130,13 @@ export interface Glue extends Engine {
 export type GlueFactory = () => Glue;
 
 // Smallest modules that use the feature: (func (result v128) …).
-const SIMD_PROBE = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
-const RELAXED_PROBE = [
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253, 128, 2,
+const SIMD_PROBE = [
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98,
   11,
+];
+const RELAXED_PROBE = [
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2,
+  253, 15, 253, 128, 2, 11,
 ];
 
 /** Which of the two builds this browser can run. */
@@ -141,7 +144,8 @@ export function pickBuild(wanted: EngineSettings['wasmBuild'] = 'auto'): 'simd' 
   const runs = (bytes: number[]) => WebAssembly.validate(new Uint8Array(bytes));
   if (typeof WebAssembly === 'undefined') {
     throw new TareasError('unsupported', 'There is no WebAssembly here', {
-      remedy: "a page with a Content-Security-Policy needs script-src 'wasm-unsafe-eval'; lockdown modes switch it off",
+      remedy:
+        "a page with a Content-Security-Policy needs script-src 'wasm-unsafe-eval'; lockdown modes switch it off",
     });
   }
   if (!runs(SIMD_PROBE)) {
@@ -176,7 +180,8 @@ async function compile(build: 'simd' | 'relaxed', url: string | undefined): Prom
   if (opened instanceof Uint8Array) bytes = opened;
   else {
     if (!opened.ok) throw unreachable(new Error(`status ${opened.status}`));
-    if (opened.headers.get('content-type')?.startsWith('application/wasm')) return WebAssembly.compileStreaming(opened);
+    if (opened.headers.get('content-type')?.startsWith('application/wasm'))
+      return WebAssembly.compileStreaming(opened);
     // A server that does not know the type; streaming compilation insists on it.
     bytes = new Uint8Array(await opened.arrayBuffer());
   }

@@ -103,7 +103,8 @@ export function toTareasError(error: unknown, fallback: ErrorCode = 'internal'):
     if (error['name'] === 'AbortError') return new TareasError('aborted', message, { cause: error });
     if (error['name'] === 'TareasError' && typeof error['code'] === 'string') {
       const remedy = String(error['remedy'] ?? '');
-      const text = remedy && message.endsWith(`(${remedy})`) ? message.slice(0, -remedy.length - 2).trim() : message;
+      const text =
+        remedy && message.endsWith(`(${remedy})`) ? message.slice(0, -remedy.length - 2).trim() : message;
       return new TareasError(error['code'] as ErrorCode, text, { remedy, cause: error });
     }
     if (isTrap(error)) {

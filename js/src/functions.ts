@@ -58,7 +58,14 @@ export async function disposeAll(task?: TaskName): Promise<void> {
     shared.delete(key);
     entry.control.abort();
   }
-  await Promise.all(chosen.map(([, entry]) => entry.pipeline.then((loaded) => loaded.dispose(), () => {})));
+  await Promise.all(
+    chosen.map(([, entry]) =>
+      entry.pipeline.then(
+        (loaded) => loaded.dispose(),
+        () => {},
+      ),
+    ),
+  );
 }
 
 function keyPart(value: unknown): unknown {
@@ -69,7 +76,10 @@ function keyPart(value: unknown): unknown {
 }
 
 /** Splits the options of a plain function into the call's and the load's. */
-function split(task: Id, options: Record<string, unknown>): { call: Record<string, unknown>; load: Record<string, unknown> } {
+function split(
+  task: Id,
+  options: Record<string, unknown>,
+): { call: Record<string, unknown>; load: Record<string, unknown> } {
   const known: readonly string[] = [...resolveTask(task).options, ...CALL_OPTIONS];
   const call: Record<string, unknown> = {};
   const load: Record<string, unknown> = { ...settings.get(task) };
@@ -101,7 +111,10 @@ async function acquire(task: Id, load: Record<string, unknown>, signal?: AbortSi
     if (signal?.aborted && current.waiting === 1) {
       if (shared.get(key) === current) shared.delete(key);
       current.control.abort();
-      current.pipeline.then((late) => late.dispose(), () => {});
+      current.pipeline.then(
+        (late) => late.dispose(),
+        () => {},
+      );
     }
     throw error;
   } finally {

@@ -1,6 +1,15 @@
 export { cache, isCached, type CachedFile } from './cache.js';
 export { DEFAULT_MODELS } from './defaults.js';
-export type { Counters, Device, DType, EngineInfo, GpuOptions, MemoryReport, OpTiming, TaskId } from './engine.js';
+export type {
+  Counters,
+  Device,
+  DType,
+  EngineInfo,
+  GpuOptions,
+  MemoryReport,
+  OpTiming,
+  TaskId,
+} from './engine.js';
 export { env, type CustomCache, type Environment, type LogLevel, type WasmUrls } from './env.js';
 export { TareasError, type ErrorCode } from './errors.js';
 export type * from './events.js';
@@ -17,7 +26,13 @@ export {
   type WithModel,
 } from './functions.js';
 export type { FilesInput } from './hub/files.js';
-export { pipeline, type Pipeline, type PipelineInfo, type PipelineMembers, type PipelineOptions } from './pipeline.js';
+export {
+  pipeline,
+  type Pipeline,
+  type PipelineInfo,
+  type PipelineMembers,
+  type PipelineOptions,
+} from './pipeline.js';
 export type { CallOptions, TextPair } from './tasks/common.js';
 export type { FeatureExtractionOptions, FeatureExtractionResult } from './tasks/feature-extraction.js';
 export type { FillMaskOptions, FillMaskPrediction, FillMaskResult } from './tasks/fill-mask.js';

@@ -1,7 +1,16 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { Client, type ClientRequest } from './client.js';
 import { DEFAULT_MODELS } from './defaults.js';
-import type { Counters, Device, DType, EngineInfo, GpuOptions, MemoryReport, OpTiming, TaskId } from './engine.js';
+import type {
+  Counters,
+  Device,
+  DType,
+  EngineInfo,
+  GpuOptions,
+  MemoryReport,
+  OpTiming,
+  TaskId,
+} from './engine.js';
 import { absoluteUrl, engineSettings, env, hubSettings } from './env.js';
 import { TareasError } from './errors.js';
 import type { ProgressCallback } from './events.js';
@@ -113,11 +122,16 @@ function oneOf<T extends string>(value: unknown, known: readonly T[], what: stri
 }
 
 /** Everything about a load except the progress callback and the signal. */
-export function clientRequest(definition: TaskDefinition, model: string | null, options: PipelineOptions): ClientRequest {
+export function clientRequest(
+  definition: TaskDefinition,
+  model: string | null,
+  options: PipelineOptions,
+): ClientRequest {
   checkOptions(options, OPTIONS, 'pipeline()', FOREIGN);
   const files = options.files ? fileMap(options.files) : null;
   const id = model ?? (files ? 'files' : DEFAULT_MODELS[definition.id]);
-  if (typeof id !== 'string') throw new TareasError('input', "The model has to be a string such as 'owner/name'");
+  if (typeof id !== 'string')
+    throw new TareasError('input', "The model has to be a string such as 'owner/name'");
   if (!files) checkModelId(id);
   const wanted = options.device ?? 'auto';
   const device = oneOf(DEVICE_ALIASES[wanted] ?? wanted, DEVICES, 'device');
@@ -155,17 +169,23 @@ export function clientRequest(definition: TaskDefinition, model: string | null, 
 }
 
 /** `Symbol.dispose` where the engine has it, and the key that polyfills and compilers use elsewhere. */
-const DISPOSE: typeof Symbol.dispose = Symbol.dispose ?? (Symbol.for('Symbol.dispose') as typeof Symbol.dispose);
+const DISPOSE: typeof Symbol.dispose =
+  Symbol.dispose ?? (Symbol.for('Symbol.dispose') as typeof Symbol.dispose);
 const ASYNC_DISPOSE: typeof Symbol.asyncDispose =
   Symbol.asyncDispose ?? (Symbol.for('Symbol.asyncDispose') as typeof Symbol.asyncDispose);
 
 /** A few calls that take an array give an empty one for an empty one, without asking the engine. */
 function isEmptyBatch(definition: TaskDefinition, { input }: Call): boolean {
-  const list = definition.id === 'zero-shot-classification' ? (input as { sequences: unknown }).sequences : input;
+  const list =
+    definition.id === 'zero-shot-classification' ? (input as { sequences: unknown }).sequences : input;
   return Array.isArray(list) && list.length === 0 && definition.id !== 'feature-extraction';
 }
 
-async function callPipeline(client: Client, definition: TaskDefinition, args: readonly unknown[]): Promise<unknown> {
+async function callPipeline(
+  client: Client,
+  definition: TaskDefinition,
+  args: readonly unknown[],
+): Promise<unknown> {
   const call = definition.read(args);
   checkOptions(call.options, [...definition.options, ...CALL_OPTIONS], definition.id);
   const { signal, quantize: _, precision: __, ...options } = call.options;

@@ -1,4 +1,14 @@
-import { mkdir, open, readFile, readdir, rename, rm, stat, writeFile, type FileHandle } from 'node:fs/promises';
+import {
+  mkdir,
+  open,
+  readFile,
+  readdir,
+  rename,
+  rm,
+  stat,
+  writeFile,
+  type FileHandle,
+} from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -32,7 +42,11 @@ function missing(error: unknown): boolean {
 
 /** Takes the lock of a file, or answers false where another process (or pipeline) is writing it. */
 async function lock(path: string, file: string): Promise<boolean> {
-  const changed = (name: string) => stat(name).then((info) => info.mtimeMs, () => 0);
+  const changed = (name: string) =>
+    stat(name).then(
+      (info) => info.mtimeMs,
+      () => 0,
+    );
   for (let attempt = 0; attempt < 2; attempt++) {
     try {
       await (await open(path, 'wx')).close();
@@ -58,7 +72,11 @@ const disk: Disk = {
       throw error;
     }
   },
-  isFolder: (path) => stat(path).then((info) => info.isDirectory(), () => false),
+  isFolder: (path) =>
+    stat(path).then(
+      (info) => info.isDirectory(),
+      () => false,
+    ),
   isAbsolute,
   join,
   async write(path, data) {
@@ -94,10 +112,12 @@ const disk: Disk = {
   rename,
   remove: (path) => rm(path, { force: true, recursive: true }),
   async list(folder) {
-    const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
-      if (missing(error)) return [];
-      throw error;
-    });
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(
+      (error: unknown) => {
+        if (missing(error)) return [];
+        throw error;
+      },
+    );
     const files = entries.filter((entry) => entry.isFile());
     return Promise.all(
       files.map(async (entry) => {

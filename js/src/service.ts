@@ -38,17 +38,34 @@ export function serve(port: Port, startEngine: StartEngine): void {
   const begin = async ({ load, engine, source }: LoadParams, signal: AbortSignal): Promise<SessionState> => {
     const report = (event: ProgressEvent) => peer.event('progress', event);
     const { name } = load;
-    const begun = performance.now();
-    report({ status: 'phase', name, phase: 'engine', state: 'start' });
+    const starting = start(engine, name, report, signal);
+    starting.catch(() => {});
     const files = source
       ? await openSource(source, { fetch: null, customCache: null }, (code, message) =>
           report({ status: 'notice', name, code, message }),
         )
       : new RemoteSource(peer);
-    const started = await startEngine(engine, signal);
-    report({ status: 'phase', name, phase: 'engine', state: 'done', ms: Math.round(performance.now() - begun) });
-    session = new Session(started, files, load, report, (state) => peer.event('state', state));
+    session = new Session(starting, files, load, report, (state) => peer.event('state', state));
     return session.load(signal);
+  };
+
+  const start = async (
+    settings: EngineSettings,
+    name: string,
+    report: (event: ProgressEvent) => void,
+    signal: AbortSignal,
+  ): Promise<Engine> => {
+    const begun = performance.now();
+    report({ status: 'phase', name, phase: 'engine', state: 'start' });
+    const engine = await startEngine(settings, signal);
+    report({
+      status: 'phase',
+      name,
+      phase: 'engine',
+      state: 'done',
+      ms: Math.round(performance.now() - begun),
+    });
+    return engine;
   };
 
   const peer: Peer = new Peer(port, {

@@ -24,7 +24,8 @@ export class Session {
   private stop: (() => void) | null = null;
 
   constructor(
-    private readonly engine: Engine,
+    /** May still be starting; a load asks for its files meanwhile. */
+    private readonly engine: Promise<Engine>,
     private readonly source: Source,
     private readonly spec: LoadSpec,
     private readonly report: (event: ProgressEvent) => void,
@@ -64,7 +65,12 @@ export class Session {
     return new ModelLoad(this.engine, this.source, spec, this.report, signal).run();
   }
 
-  private async again(spec: LoadSpec, code: string, reason: string, signal?: AbortSignal): Promise<EngineModel> {
+  private async again(
+    spec: LoadSpec,
+    code: string,
+    reason: string,
+    signal?: AbortSignal,
+  ): Promise<EngineModel> {
     const { name } = this.spec;
     const begun = performance.now();
     this.report({ status: 'phase', name, phase: 'reload', state: 'start', reason: `${code}: ${reason}` });
@@ -105,7 +111,8 @@ export class Session {
       throwIfAborted(signal);
       const { code, message } = toTareasError(error);
       const onGpu = this.model?.info().device === 'webgpu';
-      const recoverable = code === 'device_lost' || (code === 'out_of_memory' && onGpu && this.spec.device === 'auto');
+      const recoverable =
+        code === 'device_lost' || (code === 'out_of_memory' && onGpu && this.spec.device === 'auto');
       if (!recoverable || this.closed) throw error;
       await this.reload(code, message, signal);
       return this.runOnce(input, options, signal);
@@ -113,7 +120,11 @@ export class Session {
   }
 
   /** Builds the model anew from the cache or its source: on the CPU where the GPU was too small. */
-  private async reload(code: 'device_lost' | 'out_of_memory', reason: string, signal?: AbortSignal): Promise<void> {
+  private async reload(
+    code: 'device_lost' | 'out_of_memory',
+    reason: string,
+    signal?: AbortSignal,
+  ): Promise<void> {
     this.model?.free();
     this.model = null;
     const spec = code === 'out_of_memory' ? this.onCpu() : (this.cpuSpec ?? this.spec);
@@ -125,7 +136,8 @@ export class Session {
 
   private async runOnce(input: unknown, options: unknown, signal?: AbortSignal): Promise<unknown> {
     // An earlier reload may have been aborted or have failed: this call tries it again.
-    if (!this.model && !this.closed) await this.reload('device_lost', 'an earlier reload did not end', signal);
+    if (!this.model && !this.closed)
+      await this.reload('device_lost', 'an earlier reload did not end', signal);
     const model = this.get();
     const handle = model.abort_handle();
     const abort = () => handle.abort();

@@ -19,7 +19,8 @@ class MemoryCache implements CustomCache {
   async put(key: string, response: Response): Promise<void> {
     const body = await response.arrayBuffer();
     const used = [...this.entries.values()].reduce((sum, entry) => sum + entry.body.byteLength, 0);
-    if (used + body.byteLength > this.quota) throw new DOMException('The quota has been exceeded', 'QuotaExceededError');
+    if (used + body.byteLength > this.quota)
+      throw new DOMException('The quota has been exceeded', 'QuotaExceededError');
     this.entries.set(key, { body, headers: [...response.headers] });
   }
 
@@ -47,7 +48,10 @@ describe('custom cache and fetch', () => {
   for (const worker of [false, true]) {
     it(`keeps files in parts and reads them back, ${worker ? 'in a worker' : 'inline'}`, async () => {
       assert.equal((await once('owner/name', { worker })).echo.weights, SIZE);
-      assert.equal([...memory.entries.keys()].filter((key) => key.includes('model.safetensors?tareas-part=')).length, 3);
+      assert.equal(
+        [...memory.entries.keys()].filter((key) => key.includes('model.safetensors?tareas-part=')).length,
+        3,
+      );
       assert.ok(await isCached('owner/name'));
       hub.reset();
       assert.equal((await once('owner/name', { worker })).echo.weights, SIZE);
@@ -64,7 +68,10 @@ describe('custom cache and fetch', () => {
     await fails(once(), 'network');
     hub.reset();
     assert.equal((await once()).echo.weights, SIZE);
-    assert.deepEqual(hub.asked(/model\.safetensors$/).map(({ range }) => range), [`bytes=${16 << 20}-`]);
+    assert.deepEqual(
+      hub.asked(/model\.safetensors$/).map(({ range }) => range),
+      [`bytes=${16 << 20}-`],
+    );
     hub.reset();
     assert.equal((await once()).echo.weights, SIZE);
     assert.equal(hub.requests.length, 0);
@@ -75,13 +82,19 @@ describe('custom cache and fetch', () => {
     const { echo, notices } = await once();
     assert.equal(echo.weights, SIZE);
     assert.equal(notices.length, 1);
-    assert.ok(notices[0]!.status === 'notice' && notices[0]!.code === 'cache' && /full/.test(notices[0]!.message));
-    assert.equal([...memory.entries.keys()].some((key) => key.includes('model.safetensors')), false);
+    assert.ok(
+      notices[0]!.status === 'notice' && notices[0]!.code === 'cache' && /full/.test(notices[0]!.message),
+    );
+    assert.equal(
+      [...memory.entries.keys()].some((key) => key.includes('model.safetensors')),
+      false,
+    );
   });
 
   it('downloads again where parts have gone', async () => {
     await once();
-    for (const key of memory.entries.keys()) if (/safetensors\?tareas-part=1/.test(key)) memory.entries.delete(key);
+    for (const key of memory.entries.keys())
+      if (/safetensors\?tareas-part=1/.test(key)) memory.entries.delete(key);
     const { echo, events } = await once();
     assert.equal(echo.weights, SIZE);
     assert.ok(events.some((event) => event.status === 'phase' && event.phase === 'reload'));
@@ -98,7 +111,10 @@ describe('custom cache and fetch', () => {
     const asked: string[] = [];
     const own: typeof fetch = (input, init) => {
       asked.push(String(input));
-      return fetch(input, { ...init, headers: { ...(init?.headers as Record<string, string>), authorization: 'Bearer me' } });
+      return fetch(input, {
+        ...init,
+        headers: { ...(init?.headers as Record<string, string>), authorization: 'Bearer me' },
+      });
     };
     Object.assign(env, { useCustomCache: false, useFSCache: false, fetch: own });
     assert.equal((await once('owner/name', { worker: true })).echo.weights, SIZE);

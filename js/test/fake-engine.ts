@@ -70,7 +70,8 @@ class FakeModel implements EngineModel {
         losses++;
         throw engineError('device_lost', 'the GPU device was lost');
       }
-      if (config.gpuOutOfMemory && this.device === 'webgpu') throw engineError('out_of_memory', 'the GPU is full');
+      if (config.gpuOutOfMemory && this.device === 'webgpu')
+        throw engineError('out_of_memory', 'the GPU is full');
       if (input === 'bad') throw engineError('input', 'this input is bad', 'send a good one');
       for (let waited = 0; waited < (config.runMs ?? 0); waited += 5) {
         await sleep(5);
@@ -79,7 +80,14 @@ class FakeModel implements EngineModel {
       if (this.options.task === 'feature-extraction') {
         return { dims: [1, 8], type: 'float32', data: Float32Array.of(1, -1, 1, 0, 2, 3, -4, 5) };
       }
-      return { input, options, device: this.device, weights: this.weights, files: this.files, run: this.runs };
+      return {
+        input,
+        options,
+        device: this.device,
+        weights: this.weights,
+        files: this.files,
+        run: this.runs,
+      };
     } finally {
       this.running = false;
     }
@@ -112,7 +120,16 @@ class FakeModel implements EngineModel {
   counters(): Counters {
     this.borrow();
     const { runs } = this;
-    return { runs, plans: 0, pipelines: 0, bind_groups: 0, buffers: alive, dispatches: 0, submits: 0, read_backs: 0 };
+    return {
+      runs,
+      plans: 0,
+      pipelines: 0,
+      bind_groups: 0,
+      buffers: alive,
+      dispatches: 0,
+      submits: 0,
+      read_backs: 0,
+    };
   }
 
   abort_handle(): { abort(): void; free(): void } {
@@ -122,7 +139,8 @@ class FakeModel implements EngineModel {
 
   /** As wasm-bindgen: a run has the object to itself. */
   private borrow(): void {
-    if (this.running) throw new Error('recursive use of an object detected which would lead to unsafe aliasing in rust');
+    if (this.running)
+      throw new Error('recursive use of an object detected which would lead to unsafe aliasing in rust');
   }
 
   lose_device(): void {
@@ -161,13 +179,26 @@ class FakeLoader implements EngineLoader {
     } catch {
       throw engineError('config', 'config.json is not JSON', 'check the file');
     }
-    if (!this.files.has('tokenizer.json') && !this.files.has('vocab.txt')) throw engineError('tokenizer', 'no tokenizer');
+    if (!this.files.has('tokenizer.json') && !this.files.has('vocab.txt'))
+      throw engineError('tokenizer', 'no tokenizer');
     const index = 'model.safetensors.index.json';
     const files = this.files.has(index)
-      ? [...new Set(Object.values((JSON.parse(text(index)) as { weight_map: Record<string, string> }).weight_map))].sort()
+      ? [
+          ...new Set(
+            Object.values((JSON.parse(text(index)) as { weight_map: Record<string, string> }).weight_map),
+          ),
+        ].sort()
       : ['model.safetensors'];
     const { device } = this;
-    return { model_type: 'fake', architecture: 'FakeModel', device, dtype: this.options.dtype, fallback: null, adapter: null, files };
+    return {
+      model_type: 'fake',
+      architecture: 'FakeModel',
+      device,
+      dtype: this.options.dtype,
+      fallback: null,
+      adapter: null,
+      files,
+    };
   }
 
   begin_weights(name: string, bytesTotal: number): void {
@@ -179,11 +210,13 @@ class FakeLoader implements EngineLoader {
   push_weights(chunk: Uint8Array): void {
     // Weights of the tests are a counter: every byte says where it belongs.
     for (let at = 0; at < chunk.byteLength; at += 997) {
-      if (chunk[at] !== (this.got + at) % 251) throw engineError('checkpoint', `byte ${this.got + at} is out of place`);
+      if (chunk[at] !== (this.got + at) % 251)
+        throw engineError('checkpoint', `byte ${this.got + at} is out of place`);
     }
     this.got += chunk.byteLength;
     this.total += chunk.byteLength;
-    if (this.config.gpuLoadOutOfMemory && this.device === 'webgpu') throw engineError('out_of_memory', 'the GPU is full');
+    if (this.config.gpuLoadOutOfMemory && this.device === 'webgpu')
+      throw engineError('out_of_memory', 'the GPU is full');
   }
 
   end_weights(): void {
@@ -196,7 +229,10 @@ class FakeLoader implements EngineLoader {
     this.done = true;
     await sleep(this.config.finishMs ?? 0);
     report?.('warmup');
-    return new FakeModel(this.options, this.config, this.device, this.total, [...this.files.keys(), ...this.order]);
+    return new FakeModel(this.options, this.config, this.device, this.total, [
+      ...this.files.keys(),
+      ...this.order,
+    ]);
   }
 
   free(): void {

@@ -3,7 +3,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startHub, type Hub } from '../../pkg-tests/server/hub.mjs';
-import { env, pipeline, type Environment, type PipelineOptions, type ProgressEvent, type TareasError } from '../src/index.js';
+import {
+  env,
+  pipeline,
+  type Environment,
+  type PipelineOptions,
+  type ProgressEvent,
+  type TareasError,
+} from '../src/index.js';
 import type { FakeConfig } from './fake-engine.js';
 
 export type { Hub };
@@ -24,7 +31,9 @@ export function model(fake: FakeConfig = {}, bytes = 100_000): Files {
 }
 
 /** A hub with its own cache folder, and `env` pointing at both; everything is put back by `end`. */
-export async function setup(models: Record<string, Files>): Promise<{ hub: Hub; end(): Promise<void>; cacheDir: string }> {
+export async function setup(
+  models: Record<string, Files>,
+): Promise<{ hub: Hub; end(): Promise<void>; cacheDir: string }> {
   const hub = await startHub({ models });
   const cacheDir = mkdtempSync(join(tmpdir(), 'tareas-test-'));
   const saved: Environment = { ...env };

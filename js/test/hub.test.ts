@@ -48,7 +48,12 @@ describe('hub', () => {
 
   it('feeds every file, follows redirects, and reports as transformers.js does', async () => {
     const { echo, events } = await once();
-    assert.deepEqual(echo.files, ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.safetensors']);
+    assert.deepEqual(echo.files, [
+      'config.json',
+      'tokenizer.json',
+      'tokenizer_config.json',
+      'model.safetensors',
+    ]);
     assert.equal(echo.weights, SIZE);
     const of = (file: string) => events.filter((event) => 'file' in event && event.file === file);
     const weightEvents = of('model.safetensors');
@@ -67,10 +72,15 @@ describe('hub', () => {
     const total = events.findLast((event) => event.status === 'progress_total')!;
     assert.ok(total.status === 'progress_total' && total.progress === 100 && total.files['config.json']);
     assert.deepEqual(events.at(-1), { status: 'ready', task: 'text-classification', model: 'owner/name' });
-    const phases = events.flatMap((event) => (event.status === 'phase' ? [`${event.phase} ${event.state}`] : []));
+    const phases = events.flatMap((event) =>
+      event.status === 'phase' ? [`${event.phase} ${event.state}`] : [],
+    );
     assert.deepEqual(
       phases,
-      ['engine', 'device', 'quantize', 'compile', 'warmup'].flatMap((phase) => [`${phase} start`, `${phase} done`]),
+      ['engine', 'device', 'quantize', 'compile', 'warmup'].flatMap((phase) => [
+        `${phase} start`,
+        `${phase} done`,
+      ]),
     );
   });
 
@@ -85,7 +95,10 @@ describe('hub', () => {
     assert.equal(echo.weights, 60_000);
     const totals = events.flatMap((event) => (event.status === 'progress_total' ? [event.progress] : []));
     assert.ok(totals.length >= 2);
-    assert.deepEqual(totals, totals.toSorted((a, b) => a - b));
+    assert.deepEqual(
+      totals,
+      totals.toSorted((a, b) => a - b),
+    );
   });
 
   it('loads from the cache without a request', async () => {
@@ -97,7 +110,9 @@ describe('hub', () => {
     assert.equal(hub.requests.length, 0);
     const files = await cache.list();
     assert.deepEqual(files.map(({ file }) => file).sort(), Object.keys(MODELS['owner/name']!).sort());
-    assert.ok(files.every((file) => file.complete && file.model === 'owner/name' && file.revision === 'main'));
+    assert.ok(
+      files.every((file) => file.complete && file.model === 'owner/name' && file.revision === 'main'),
+    );
     assert.ok((await cache.size('owner/name')) > SIZE);
     assert.equal(await cache.clear('owner/name'), 4);
     assert.equal(await isCached('owner/name'), false);
@@ -123,7 +138,10 @@ describe('hub', () => {
     hub.reset();
     const { echo } = await once();
     assert.equal(echo.weights, SIZE);
-    assert.deepEqual(hub.asked(/model\.safetensors$/).map(({ range }) => range), [`bytes=${begun.bytes}-`]);
+    assert.deepEqual(
+      hub.asked(/model\.safetensors$/).map(({ range }) => range),
+      [`bytes=${begun.bytes}-`],
+    );
   });
 
   it('starts over where the file has changed since', async () => {
@@ -142,7 +160,12 @@ describe('hub', () => {
   });
 
   it('works with servers that know no ranges or compress', async () => {
-    hub.fault(/^\/cdn.*model\.safetensors$/, { resetAfter: 30_000, times: 2, noRange: true, noValidator: true });
+    hub.fault(/^\/cdn.*model\.safetensors$/, {
+      resetAfter: 30_000,
+      times: 2,
+      noRange: true,
+      noValidator: true,
+    });
     hub.fault(/^\/cdn.*model\.safetensors$/, { noRange: true, noValidator: true });
     assert.equal((await once()).echo.weights, SIZE);
     await cache.clear();
@@ -196,11 +219,20 @@ describe('hub', () => {
 
   it('checks pinned digests, and forgets what does not match', async () => {
     const digest = (file: string) => createHash('sha256').update(MODELS['owner/name']![file]!).digest('hex');
-    const good = { 'model.safetensors': digest('model.safetensors'), 'config.json': digest('config.json').toUpperCase() };
+    const good = {
+      'model.safetensors': digest('model.safetensors'),
+      'config.json': digest('config.json').toUpperCase(),
+    };
     await once('owner/name', { sha256: good });
     const bad = { 'model.safetensors': '0'.repeat(64) };
     await fails(once('owner/name', { sha256: bad }), 'integrity', /expected 0{64}/);
-    assert.equal((await cache.list()).some(({ file }) => file === 'model.safetensors'), false);
+    const nowhere = { 'model-00001-of-00002.safetensors': '0'.repeat(64) };
+    await fails(once('owner/name', { sha256: nowhere }), 'integrity', /no file that/);
+    await fails(once('owner/name', { sha256: bad }), 'integrity', /expected 0{64}/);
+    assert.equal(
+      (await cache.list()).some(({ file }) => file === 'model.safetensors'),
+      false,
+    );
     assert.equal((await once('owner/name', { sha256: good })).echo.weights, SIZE);
   });
 
@@ -215,7 +247,8 @@ describe('hub', () => {
     assert.equal((await once('my-model')).echo.weights, SIZE);
     assert.equal(hub.requests.length, 0);
     assert.equal((await once('folder', { subfolder: 'sub' })).echo.weights, SIZE);
-    for (const id of ['a/b/c', '../x y', 'a b', '']) await fails(id === '../x y' ? once('a/../b') : once(id), 'input');
+    for (const id of ['a/b/c', '../x y', 'a b', ''])
+      await fails(id === '../x y' ? once('a/../b') : once(id), 'input');
     await fails(once(join(cacheDir, 'nothing')), 'not_found');
   });
 
@@ -238,7 +271,10 @@ describe('hub', () => {
 
   it('keeps two loads of one model apart', async () => {
     const both = await Promise.all([once(), once(), once('owner/name', { worker: true })]);
-    assert.deepEqual(both.map(({ echo }) => echo.weights), [SIZE, SIZE, SIZE]);
+    assert.deepEqual(
+      both.map(({ echo }) => echo.weights),
+      [SIZE, SIZE, SIZE],
+    );
     assert.ok((await cache.list()).every((file) => file.complete));
     assert.equal((await once('owner/name', { local_files_only: true })).echo.weights, SIZE);
   });

@@ -26,13 +26,15 @@ describe('parts', () => {
   it('errors survive the way to the other thread', () => {
     const error = new TareasError('network', 'It broke', { remedy: 'mend it', url: 'u', status: 500 });
     const copy = fromRecord(structuredClone(toRecord(error)));
-    for (const key of ['code', 'message', 'remedy', 'url', 'status', 'name'] as const) assert.equal(copy[key], error[key]);
+    for (const key of ['code', 'message', 'remedy', 'url', 'status', 'name'] as const)
+      assert.equal(copy[key], error[key]);
     const abort = fromRecord(toRecord(new DOMException('stop', 'AbortError')));
     assert.deepEqual([abort.code, abort.name], ['aborted', 'AbortError']);
   });
 
   it('tells places from ids', () => {
-    for (const place of ['./a', '../a', '/a', 'https://x/y', 'file:///a', 'C:\\a', '.']) assert.ok(isPlace(place), place);
+    for (const place of ['./a', '../a', '/a', 'https://x/y', 'file:///a', 'C:\\a', '.'])
+      assert.ok(isPlace(place), place);
     for (const id of ['a', 'a/b', 'owner/na.me_-2']) assert.ok(!isPlace(id), id);
     const ref = { model: 'a/b', revision: 'refs/pr/1', subfolder: 'x' };
     const settings = { ...hubSettings(), remoteHost: 'https://h' };
@@ -51,9 +53,17 @@ describe('parts', () => {
     const expected = ['\ufffd', 'a\ufffdb', '\ud83d\ude00', '\ufffd\ud83d\ude00\ufffd', 'plain'];
     assert.deepEqual(samples.map(wellFormed), expected);
     // Browsers without the method.
-    Object.defineProperty(String.prototype, 'toWellFormed', { value: undefined, configurable: true, writable: true });
+    Object.defineProperty(String.prototype, 'toWellFormed', {
+      value: undefined,
+      configurable: true,
+      writable: true,
+    });
     assert.deepEqual(samples.map(wellFormed), expected);
-    Object.defineProperty(String.prototype, 'toWellFormed', { value: native, configurable: true, writable: true });
+    Object.defineProperty(String.prototype, 'toWellFormed', {
+      value: native,
+      configurable: true,
+      writable: true,
+    });
   });
 
   it('picks a build', () => {

@@ -57,7 +57,9 @@ for (const worker of [true, false]) {
     it('keeps working after an error of the engine', async () => {
       const { pipe, call } = await load('owner/name', { worker });
       const error = await fails(call('bad'), 'input', /this input is bad \(send a good one\)$/);
-      assert.ok(error instanceof TareasError && error.name === 'TareasError' && error.remedy === 'send a good one');
+      assert.ok(
+        error instanceof TareasError && error.name === 'TareasError' && error.remedy === 'send a good one',
+      );
       assert.equal((await call('good')).input, 'good');
       await pipe.dispose();
     });
@@ -141,7 +143,9 @@ for (const worker of [true, false]) {
         const { pipe, call, events } = await load(id, { worker });
         assert.equal((await call('hello')).device, 'wasm');
         assert.equal(pipe.info().device, 'wasm');
-        assert.ok(events.some((event) => event.status === 'phase' && /out_of_memory/.test(event.reason ?? '')));
+        assert.ok(
+          events.some((event) => event.status === 'phase' && /out_of_memory/.test(event.reason ?? '')),
+        );
         await pipe.dispose();
       }
       const { pipe, call } = await load('owner/small', { worker, device: 'webgpu' });
@@ -170,7 +174,10 @@ describe('workers', () => {
   });
 
   it('runs pipelines side by side', async () => {
-    const [a, b] = await Promise.all([load('owner/slow', { worker: true }), load('owner/slow', { worker: true })]);
+    const [a, b] = await Promise.all([
+      load('owner/slow', { worker: true }),
+      load('owner/slow', { worker: true }),
+    ]);
     const started = performance.now();
     await Promise.all([a.call('one'), b.call('two')]);
     assert.ok(performance.now() - started < 550);
@@ -203,8 +210,16 @@ describe('workers', () => {
 
 describe('input', () => {
   it('refuses what nobody would read', async () => {
-    await fails(pipeline('sentiment-analisis' as TaskName), 'unsupported', /did you mean 'sentiment-analysis'/);
-    await fails(once('owner/name', { progressCallback: 1 } as object), 'input', /did you mean 'progress_callback'/);
+    await fails(
+      pipeline('sentiment-analisis' as TaskName),
+      'unsupported',
+      /did you mean 'sentiment-analysis'/,
+    );
+    await fails(
+      once('owner/name', { progressCallback: 1 } as object),
+      'input',
+      /did you mean 'progress_callback'/,
+    );
     await fails(once('owner/name', { session_options: {} } as object), 'input', /ONNX Runtime/);
     await fails(once('owner/name', { device: 'webnn' } as object), 'input', /device 'webnn'/);
     await fails(once('owner/name', { dtype: 'int8' } as object), 'input', /did you mean 'q8'/);
@@ -221,7 +236,10 @@ describe('input', () => {
   it('makes lone surrogates U+FFFD, everywhere', async () => {
     const { pipe, call } = await load();
     assert.deepEqual((await call(['a\ud800b', '\udc00', 'ok 😀'])).input, ['a\ufffdb', '\ufffd', 'ok 😀']);
-    assert.deepEqual((await call({ text: '\ud83d', text_pair: 'x' })).input, { text: '\ufffd', text_pair: 'x' });
+    assert.deepEqual((await call({ text: '\ud83d', text_pair: 'x' })).input, {
+      text: '\ufffd',
+      text_pair: 'x',
+    });
     await pipe.dispose();
   });
 
@@ -239,7 +257,10 @@ describe('input', () => {
     await fails(qa.call('q'), 'input');
     await fails(qa.call('q', 'c', 'd'), 'input');
     const zs = await make('zero-shot-classification');
-    assert.deepEqual((await zs.call('t', ['a', 'b'], { multi_label: true })).input, { sequences: 't', candidate_labels: ['a', 'b'] });
+    assert.deepEqual((await zs.call('t', ['a', 'b'], { multi_label: true })).input, {
+      sequences: 't',
+      candidate_labels: ['a', 'b'],
+    });
     await fails(zs.call('t'), 'input');
     const nsp = await make('next-sentence-prediction');
     assert.deepEqual((await nsp.call('a', 'b')).input, { text: 'a', text_pair: 'b' });
@@ -275,9 +296,20 @@ describe('plain functions', () => {
     const other = (await classifyText('x', { dtype: 'q4', top_k: 3 })) as unknown as Echo;
     assert.deepEqual([other.run, other.options], [1, { top_k: 3 }]);
     assert.equal(((await findEntities('x')) as unknown as Echo).options['aggregation_strategy'], 'simple');
-    assert.equal(((await findEntities('x', { aggregation_strategy: 'none' })) as unknown as Echo).options['aggregation_strategy'], 'none');
-    assert.deepEqual(((await answerQuestion('q', 'c')) as unknown as Echo).input, { question: 'q', context: 'c' });
-    assert.deepEqual(((await zeroShot('q', ['c'])) as unknown as Echo).input, { sequences: 'q', candidate_labels: ['c'] });
+    assert.equal(
+      ((await findEntities('x', { aggregation_strategy: 'none' })) as unknown as Echo).options[
+        'aggregation_strategy'
+      ],
+      'none',
+    );
+    assert.deepEqual(((await answerQuestion('q', 'c')) as unknown as Echo).input, {
+      question: 'q',
+      context: 'c',
+    });
+    assert.deepEqual(((await zeroShot('q', ['c'])) as unknown as Echo).input, {
+      sequences: 'q',
+      candidate_labels: ['c'],
+    });
     assert.deepEqual((await embed(['x'])).dims, [1, 8]);
     const nsp = (await nextSentence('a', 'b', { model: 'owner/name' })) as unknown as Echo;
     assert.deepEqual(nsp.input, { text: 'a', text_pair: 'b' });

@@ -15,10 +15,14 @@ const chosen = wanted.length > 0 ? tests.filter((name) => wanted.some((part) => 
 rmSync(out, { recursive: true, force: true });
 const fakeCore = {
   name: 'fake-core',
-  setup: (plugin) => plugin.onResolve({ filter: /\/core\.js$/ }, () => ({ path: join(here, 'fake-core.ts') })),
+  setup: (plugin) =>
+    plugin.onResolve({ filter: /\/core\.js$/ }, () => ({ path: join(here, 'fake-core.ts') })),
 };
 await build({
-  entryPoints: [...chosen, 'fake-worker.ts'].map((name) => ({ in: join(here, name), out: name.replace(/\.ts$/, '') })),
+  entryPoints: [...chosen, 'fake-worker.ts'].map((name) => ({
+    in: join(here, name),
+    out: name.replace(/\.ts$/, ''),
+  })),
   outdir: out,
   outExtension: { '.js': '.mjs' },
   bundle: true,
@@ -31,5 +35,7 @@ await build({
   plugins: [swapPlugin({ 'platform.js': 'platform-node.ts' }), fakeCore],
 });
 const files = chosen.map((name) => join(out, name.replace(/\.ts$/, '.mjs')));
-const { status } = spawnSync(process.execPath, ['--enable-source-maps', '--test', ...files], { stdio: 'inherit' });
+const { status } = spawnSync(process.execPath, ['--enable-source-maps', '--test', ...files], {
+  stdio: 'inherit',
+});
 process.exitCode = status ?? 1;

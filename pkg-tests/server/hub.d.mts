@@ -40,5 +40,6 @@ export function startHub(options?: {
   models?: Record<string, string | Record<string, Buffer | string>>;
   root?: string | null;
   staticRoot?: string | null;
+  pageHeaders?: Record<string, string>;
   port?: number;
 }): Promise<Hub>;

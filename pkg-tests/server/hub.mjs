@@ -67,7 +67,11 @@ function find(model, file) {
     const path = join(model, normalize(`/${file}`));
     if (!existsSync(path) || !statSync(path).isFile()) return null;
     const { size, mtimeMs } = statSync(path);
-    return { size, etag: `"${size}-${mtimeMs}"`, read: (from, to) => createReadStream(path, { start: from, end: to - 1 }) };
+    return {
+      size,
+      etag: `"${size}-${mtimeMs}"`,
+      read: (from, to) => createReadStream(path, { start: from, end: to - 1 }),
+    };
   }
   const data = model[file];
   if (data === undefined) return null;
@@ -85,10 +89,11 @@ class Hub {
   requests = [];
   redirects = true;
 
-  constructor({ models = {}, root = null, staticRoot = null }) {
+  constructor({ models = {}, root = null, staticRoot = null, pageHeaders = {} }) {
     this.models = models;
     this.root = root;
     this.staticRoot = staticRoot;
+    this.pageHeaders = pageHeaders;
     this.server = createServer((request, response) => {
       this.answer(request, response).catch((error) => {
         if (!response.headersSent) response.writeHead(500);
@@ -143,14 +148,23 @@ class Hub {
   async answer(request, response) {
     const path = decodeURIComponent(new URL(request.url, this.url).pathname);
     if (path.startsWith('/__')) return this.control(path, request, response);
-    this.requests.push({ method: request.method, path, range: request.headers.range ?? null, headers: request.headers });
+    this.requests.push({
+      method: request.method,
+      path,
+      range: request.headers.range ?? null,
+      headers: request.headers,
+    });
     const direct = /^\/(?:cdn\/)?(.+?)\/resolve\/([^/]+)\/(.+)$/.exec(path);
     if (!direct) return this.page(path, response);
     const [, id, , file] = direct;
     const model = this.model(id);
     const redirect = this.redirects && !path.startsWith('/cdn/');
     if (redirect && model && find(model, file)) {
-      response.writeHead(302, { ...CORS, location: `/cdn${request.url}`, 'x-linked-size': find(model, file).size });
+      response.writeHead(302, {
+        ...CORS,
+        location: `/cdn${request.url}`,
+        'x-linked-size': find(model, file).size,
+      });
       return response.end();
     }
     const fault = this.faultOf(path);
@@ -162,7 +176,10 @@ class Hub {
       return response.end('failed on request\n');
     }
     if (fault.html) {
-      response.writeHead(200, { ...CORS, 'content-type': fault.htmlAsText ? 'text/plain' : 'text/html; charset=utf-8' });
+      response.writeHead(200, {
+        ...CORS,
+        'content-type': fault.htmlAsText ? 'text/plain' : 'text/html; charset=utf-8',
+      });
       return response.end(PAGE);
     }
     // As the hub: a model that does not exist is 401, a file that does not is 404.
@@ -175,7 +192,11 @@ class Hub {
   async send(request, response, file, found, fault) {
     const range = fault.noRange || fault.gzip ? null : /^bytes=(\d+)-$/.exec(request.headers.range ?? '');
     const from = range ? Number(range[1]) : 0;
-    const headers = { ...CORS, ...fault.headers, 'content-type': TYPES[extname(file)] ?? 'application/octet-stream' };
+    const headers = {
+      ...CORS,
+      ...fault.headers,
+      'content-type': TYPES[extname(file)] ?? 'application/octet-stream',
+    };
     if (!fault.noValidator) headers.etag = fault.etag ?? found.etag;
     if (!fault.noRange) headers['accept-ranges'] = 'bytes';
     if (range && from >= found.size) {
@@ -200,12 +221,13 @@ class Hub {
     for await (const whole of body) {
       for (let at = 0; at < whole.length; at += CHUNK) {
         const piece = whole.subarray(at, Math.min(at + CHUNK, whole.length, at + limit - sent));
-        if (piece.length > 0 && !response.write(piece)) await Promise.race([new Promise((go) => response.once('drain', go)), sleep(2000)]);
+        if (piece.length > 0 && !response.write(piece))
+          await Promise.race([new Promise((go) => response.once('drain', go)), sleep(2000)]);
         sent += piece.length;
         if (sent >= limit && sent < length) {
           if (fault.stallAfter !== undefined) return;
           // What was written has to leave first: a reset throws it away.
-          await sleep(30);
+          await sleep(150);
           return void response.destroy();
         }
         if (fault.bytesPerSecond) await sleep((piece.length / fault.bytesPerSecond) * 1000);
@@ -221,7 +243,11 @@ class Hub {
     let file = join(this.staticRoot, normalize(path));
     if (existsSync(file) && statSync(file).isDirectory()) file = join(file, 'index.html');
     if (!existsSync(file)) return void response.writeHead(404, CORS).end();
-    response.writeHead(200, { ...CORS, 'content-type': TYPES[extname(file)] ?? 'application/octet-stream' });
+    response.writeHead(200, {
+      ...CORS,
+      ...this.pageHeaders,
+      'content-type': TYPES[extname(file)] ?? 'application/octet-stream',
+    });
     response.end(readFileSync(file));
   }
 
@@ -232,12 +258,16 @@ class Hub {
       const { file, ...fault } = JSON.parse(text);
       this.fault(new RegExp(file), fault);
     } else if (path === '/__fault' && request.method === 'DELETE') this.reset();
-    response.writeHead(200, { ...CORS, 'access-control-allow-methods': 'GET, POST, DELETE', 'content-type': 'application/json' });
+    response.writeHead(200, {
+      ...CORS,
+      'access-control-allow-methods': 'GET, POST, DELETE',
+      'content-type': 'application/json',
+    });
     response.end(JSON.stringify(path === '/__requests' ? this.requests : {}));
   }
 }
 
-/** @param {{ models?: Record<string, string | Record<string, Buffer | string>>, root?: string, staticRoot?: string, port?: number }} options */
+/** @param {{ models?: Record<string, string | Record<string, Buffer | string>>, root?: string, staticRoot?: string, pageHeaders?: Record<string, string>, port?: number }} options */
 export function startHub(options = {}) {
   return new Hub(options).listen(options.port);
 }

@@ -45,7 +45,9 @@ async function main(args: string[]): Promise<void> {
     });
   }
   if (dir === undefined || rest.length > 0) {
-    throw new TareasError('input', 'quantize takes one folder', { remedy: 'tareas quantize DIR --dtype q8 --out DIR' });
+    throw new TareasError('input', 'quantize takes one folder', {
+      remedy: 'tareas quantize DIR --dtype q8 --out DIR',
+    });
   }
   await quantize({ from: dir, to: values.out, dtype: values.dtype, force: values.force });
 }

@@ -34,13 +34,18 @@ async function weightFiles(folder: string, names: readonly string[]): Promise<st
     try {
       map = (JSON.parse(text) as { weight_map?: Record<string, unknown> }).weight_map ?? {};
     } catch (cause) {
-      throw new TareasError('checkpoint', `${INDEX} is not JSON`, { cause, remedy: 'download the file again' });
+      throw new TareasError('checkpoint', `${INDEX} is not JSON`, {
+        cause,
+        remedy: 'download the file again',
+      });
     }
     const files = [...new Set(Object.values(map).map(String))].sort();
     const absent = files.filter((file) => !names.includes(file));
     if (files.length === 0) throw new TareasError('checkpoint', `${INDEX} names no files`);
     if (absent.length > 0) {
-      throw new TareasError('not_found', `${folder} lacks ${absent.join(', ')}`, { remedy: `${INDEX} names them; download them` });
+      throw new TareasError('not_found', `${folder} lacks ${absent.join(', ')}`, {
+        remedy: `${INDEX} names them; download them`,
+      });
     }
     return files;
   }
@@ -71,7 +76,8 @@ async function feed(quantizer: EngineQuantizer, folder: string, files: readonly 
     quantizer.begin_weights(name, file.size);
     let read = 0;
     for await (const chunk of file.chunks(0)) {
-      for (let at = 0; at < chunk.byteLength; at += PIECE) quantizer.push_weights(chunk.subarray(at, at + PIECE));
+      for (let at = 0; at < chunk.byteLength; at += PIECE)
+        quantizer.push_weights(chunk.subarray(at, at + PIECE));
       read += chunk.byteLength;
       line(`${name}  ${megabytes(read)} of ${megabytes(file.size)}`, false);
     }
@@ -89,7 +95,7 @@ function writePack(quantizer: EngineQuantizer, path: string): number {
   let written = 0;
   try {
     quantizer.finish((chunk) => {
-      for (let at = 0; at < chunk.byteLength; ) at += writeSync(file, chunk, at);
+      for (let at = 0; at < chunk.byteLength;) at += writeSync(file, chunk, at);
       written += chunk.byteLength;
     });
   } catch (error) {
@@ -112,10 +118,12 @@ export async function quantize({ from, to, dtype, force }: QuantizeOptions): Pro
   if (source === target) throw usage('The output folder is the input folder', 'choose another --out');
   if (!(await stat(source).catch(() => null))?.isDirectory()) throw usage(`${from} is no folder`);
   const names = await readdir(source);
-  if (!names.includes('config.json')) throw usage(`${from} has no config.json`, 'give the folder of a Hugging Face repository');
+  if (!names.includes('config.json'))
+    throw usage(`${from} has no config.json`, 'give the folder of a Hugging Face repository');
   const files = await weightFiles(source, names);
   const taken = await readdir(target).catch(() => []);
-  if (taken.length > 0 && !force) throw usage(`${to} is not empty`, 'choose another --out, or pass --force to replace what is there');
+  if (taken.length > 0 && !force)
+    throw usage(`${to} is not empty`, 'choose another --out, or pass --force to replace what is there');
 
   const engine = await startEngine({ simd, relaxed }, engineSettings());
   const quantizer = new engine.Quantizer(new Uint8Array(await readFile(join(source, 'config.json'))), dtype);

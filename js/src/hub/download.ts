@@ -6,6 +6,8 @@ export interface Net {
   retries: number;
   retryDelay: number;
   stallTimeout: number;
+  /** `no-store` where the files go into a cache of ours: the browser's own would keep each a second time. */
+  cache: RequestCache;
   headers(url: string): Record<string, string>;
 }
 
@@ -118,7 +120,7 @@ async function request(url: string, net: Net, from: number, signal?: AbortSignal
     // A single open range needs no CORS preflight. If-Range would; the answer's validator is
     // compared instead, which tells the same.
     if (from > 0) headers['Range'] = `bytes=${from}-`;
-    const response = await net.fetch(url, { headers, signal: control.signal });
+    const response = await net.fetch(url, { headers, signal: control.signal, cache: net.cache });
     const range = /bytes (\d+)-\d*\/(\d+|\*)/.exec(response.headers.get('content-range') ?? '');
     const length = Number(response.headers.get('content-length') ?? NaN);
     const encoded = !/^(identity)?$/.test(response.headers.get('content-encoding') ?? '');
@@ -191,11 +193,16 @@ function sameFile(a: Pick<Answer, 'size' | 'validator'>, b: Pick<Answer, 'size' 
   return agree(a.size, b.size) && agree(a.validator, b.validator);
 }
 
-async function* readAll(url: string, net: Net, first: Answer, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* readAll(
+  url: string,
+  net: Net,
+  first: Answer,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array> {
   let answer = first;
   let position = first.offset;
   let skip = 0;
-  for (let failures = 0; ; ) {
+  for (let failures = 0; ;) {
     let broken: unknown = null;
     try {
       for await (const chunk of read(answer, net, signal)) {
@@ -214,11 +221,15 @@ async function* readAll(url: string, net: Net, first: Answer, signal?: AbortSign
     if (broken === null && (first.size === null || position >= first.size)) return;
     const of = first.size === null ? '' : ` of ${first.size}`;
     if (failures++ >= net.retries) {
-      throw new TareasError('network', `${url} broke off after ${position}${of} bytes, ${failures} times in a row`, {
-        url,
-        cause: broken,
-        remedy: 'load again: what has arrived is kept in the cache',
-      });
+      throw new TareasError(
+        'network',
+        `${url} broke off after ${position}${of} bytes, ${failures} times in a row`,
+        {
+          url,
+          cause: broken,
+          remedy: 'load again: what has arrived is kept in the cache',
+        },
+      );
     }
     await sleep(backoff(net, failures - 1), signal);
     const next = await connect(url, net, first.encoded ? 0 : position, signal);
@@ -243,7 +254,12 @@ async function* readAll(url: string, net: Net, first: Answer, signal?: AbortSign
 export async function openRemote(
   url: string,
   net: Net,
-  options: { from?: number; validator?: string | null; size?: number | null; signal?: AbortSignal | undefined } = {},
+  options: {
+    from?: number;
+    validator?: string | null;
+    size?: number | null;
+    signal?: AbortSignal | undefined;
+  } = {},
 ): Promise<Remote | null> {
   const { from = 0, signal } = options;
   let answer = await connect(url, net, from, signal);
@@ -268,6 +284,10 @@ export async function openRemote(
 
 /** Whether a file exists, without its body. */
 export async function exists(url: string, net: Net, signal?: AbortSignal): Promise<boolean> {
-  const response = await net.fetch(url, { method: 'HEAD', headers: net.headers(url), signal: signal ?? null });
+  const response = await net.fetch(url, {
+    method: 'HEAD',
+    headers: net.headers(url),
+    signal: signal ?? null,
+  });
   return response.ok && !/text\/html/.test(response.headers.get('content-type') ?? '');
 }

@@ -10,7 +10,9 @@ const SLICE = 8 << 20;
 /** By path; a folder's files carry `webkitRelativePath`, single files only their name. */
 export function fileMap(files: FilesInput): Map<string, Blob | Uint8Array> {
   if (files instanceof Map) return new Map(files as ReadonlyMap<string, Blob | Uint8Array>);
-  return new Map(Array.from(files as ArrayLike<File>, (file) => [file.webkitRelativePath || file.name, file]));
+  return new Map(
+    Array.from(files as ArrayLike<File>, (file) => [file.webkitRelativePath || file.name, file]),
+  );
 }
 
 /** The folder that holds the model: the one of the config.json that is nearest to the root. */
@@ -23,7 +25,8 @@ function rootOf(names: Iterable<string>, subfolder: string): string {
   const [root] = folders;
   if (root === undefined) {
     throw new TareasError('not_found', `There is no ${suffix} among the given files`, {
-      remedy: 'give all files of a Hugging Face repository: config.json, tokenizer.json or vocab.txt, *.safetensors',
+      remedy:
+        'give all files of a Hugging Face repository: config.json, tokenizer.json or vocab.txt, *.safetensors',
     });
   }
   return root;

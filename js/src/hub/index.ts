@@ -23,7 +23,10 @@ export interface SourceHooks {
 }
 
 /** The cache that the settings ask for; null for none. */
-export async function openStore(settings: HubSettings, customCache: CustomCache | null): Promise<Store | null> {
+export async function openStore(
+  settings: HubSettings,
+  customCache: CustomCache | null,
+): Promise<Store | null> {
   if (customCache) return new WebCacheStore(customCache);
   const { disk } = platform;
   if (disk && settings.useFSCache && settings.cacheDir) return new DiskStore(disk, settings.cacheDir);
@@ -34,17 +37,18 @@ export async function openStore(settings: HubSettings, customCache: CustomCache 
 export async function openSource(spec: SourceSpec, hooks: SourceHooks, notify: Notify): Promise<Source> {
   const { ref, settings, files, localFilesOnly } = spec;
   if (files) return new FilesSource(files, ref.subfolder);
-  const net: Net = {
-    fetch: hooks.fetch ?? globalThis.fetch.bind(globalThis),
-    retries: settings.retries,
-    retryDelay: settings.retryDelay,
-    stallTimeout: settings.stallTimeout,
-    headers: (url) => platform.headers(url, settings.remoteHost),
-  };
   // The Cache API is not there on insecure pages and may be refused in private windows.
   const store = await openStore(settings, hooks.customCache).catch((error: unknown) => {
     notify('cache', `The cache cannot be used: ${error instanceof Error ? error.message : String(error)}`);
     return null;
   });
+  const net: Net = {
+    fetch: hooks.fetch ?? globalThis.fetch.bind(globalThis),
+    retries: settings.retries,
+    retryDelay: settings.retryDelay,
+    stallTimeout: settings.stallTimeout,
+    cache: store ? 'no-store' : 'default',
+    headers: (url) => platform.headers(url, settings.remoteHost),
+  };
   return new HubSource({ ref, settings, net, store, disk: platform.disk, localFilesOnly, notify });
 }

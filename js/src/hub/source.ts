@@ -123,7 +123,8 @@ export class HubSource implements Source {
     const { settings, ref, disk, net } = this.parts;
     const path = localPath(settings, ref, file);
     if (/^https?:/.test(path)) {
-      const remote = await openRemote(path, net, { signal });
+      // The page's own files are not copied into our cache; the browser's is the right one for them.
+      const remote = await openRemote(path, { ...net, cache: 'default' }, { signal });
       if (!remote) return null;
       return this.network(remote, path);
     }
@@ -179,7 +180,12 @@ export class HubSource implements Source {
       remote.cancel();
       throw htmlError(url);
     }
-    return { size: remote.size, from: 'network', chunks: () => remote.chunks(), cancel: () => remote.cancel() };
+    return {
+      size: remote.size,
+      from: 'network',
+      chunks: () => remote.chunks(),
+      cancel: () => remote.cancel(),
+    };
   }
 
   /** The rest of a begun download, or all of it; a copy goes into the cache as it passes. */
@@ -244,7 +250,9 @@ export class HubSource implements Source {
       const need = (meta.size ?? 0) - from;
       const free = this.parts.disk ? Infinity : await freeStorage();
       if (need > free) {
-        throw Object.assign(new Error(`${need} bytes do not fit into ${free}`), { name: 'QuotaExceededError' });
+        throw Object.assign(new Error(`${need} bytes do not fit into ${free}`), {
+          name: 'QuotaExceededError',
+        });
       }
       return await store.writer(meta, from);
     } catch (error) {

@@ -30,7 +30,9 @@ function putManifest(cache: CustomCache, manifest: Manifest): Promise<void> {
 }
 
 function newToken(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(6)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return Array.from(crypto.getRandomValues(new Uint8Array(6)), (byte) =>
+    byte.toString(16).padStart(2, '0'),
+  ).join('');
 }
 
 /** The Cache API (or a cache of the user's) as a store. */
@@ -154,7 +156,7 @@ class PartsWriter implements StoreWriter {
   }
 
   async write(chunk: Uint8Array): Promise<void> {
-    for (let at = 0; at < chunk.byteLength; ) {
+    for (let at = 0; at < chunk.byteLength;) {
       const piece = chunk.subarray(at, at + this.buffer.byteLength - this.filled);
       this.buffer.set(piece, this.filled);
       this.filled += piece.byteLength;

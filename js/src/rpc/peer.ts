@@ -74,7 +74,9 @@ export class Peer {
       } catch (error) {
         // What cannot be cloned (a function among the options) is the caller's mistake.
         this.settle(id)?.reject(
-          new TareasError('input', `The arguments of ${method} cannot be sent to the worker`, { cause: error }),
+          new TareasError('input', `The arguments of ${method} cannot be sent to the worker`, {
+            cause: error,
+          }),
         );
       }
     });

@@ -55,7 +55,10 @@ export class RemoteSource implements Source {
 }
 
 /** The other end: methods over a source, for the caller's {@link Peer}. */
-export function sourceHandlers(open: () => Promise<Source>): { handlers: Record<string, Handler>; close(): void } {
+export function sourceHandlers(open: () => Promise<Source>): {
+  handlers: Record<string, Handler>;
+  close(): void;
+} {
   let source: Promise<Source> | null = null;
   const get = () => (source ??= open());
   const control = new AbortController();
@@ -81,14 +84,15 @@ export function sourceHandlers(open: () => Promise<Source>): { handlers: Record<
         const reader = readers.get(id);
         if (!reader) return null;
         const { done, value } = await reader.chunks.next();
-        if (done) return readers.delete(id), null;
+        if (done) return (readers.delete(id), null);
         // A view into a larger buffer is copied: moving it would take the rest along.
         const whole = value.byteLength === value.buffer.byteLength;
         const chunk = whole ? value : value.slice();
         return new Transfer(chunk, [chunk.buffer as ArrayBuffer]);
       },
       'source.cancel': ({ id }: { id: number }) => drop(id),
-      'source.has': async ({ file }: { file: string }, { signal }: CallContext) => (await get()).has(file, signal),
+      'source.has': async ({ file }: { file: string }, { signal }: CallContext) =>
+        (await get()).has(file, signal),
       'source.forget': async ({ file }: { file: string }) => (await get()).forget(file),
       'source.settle': async () => (await get()).settle(),
     },

@@ -82,10 +82,15 @@ export function splitArgs(
   const inputs = args.slice(0, max);
   const rest = args.slice(max);
   // Fewer inputs than the longest form: the options may come in their place.
-  while (inputs.length > min && rest.length === 0 && (inputs.at(-1) === undefined || looksLikeOptions(inputs.at(-1)))) {
+  while (
+    inputs.length > min &&
+    rest.length === 0 &&
+    (inputs.at(-1) === undefined || looksLikeOptions(inputs.at(-1)))
+  ) {
     rest.unshift(inputs.pop());
   }
-  if (inputs.length < min) throw new TareasError('input', `${min} argument${min > 1 ? 's' : ''} expected, ${inputs.length} given`);
+  if (inputs.length < min)
+    throw new TareasError('input', `${min} argument${min > 1 ? 's' : ''} expected, ${inputs.length} given`);
   if (rest.length > 1) {
     throw new TareasError('input', `Too many arguments: ${args.length}`, {
       remedy: 'several inputs go into one array, options into one object',
@@ -98,7 +103,8 @@ export function splitArgs(
     });
   }
   const cleaned: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(options ?? {})) if (value !== undefined) cleaned[key] = cleanOption(value);
+  for (const [key, value] of Object.entries(options ?? {}))
+    if (value !== undefined) cleaned[key] = cleanOption(value);
   return { inputs, options: cleaned };
 }
 
@@ -108,5 +114,8 @@ function looksLikeOptions(value: unknown): boolean {
 
 /** `{text, text_pair}`, both strings. */
 export function asPair(value: Record<string, unknown>, what: string): TextPair {
-  return { text: asText(value['text'], `${what}.text`), text_pair: asText(value['text_pair'], `${what}.text_pair`) };
+  return {
+    text: asText(value['text'], `${what}.text`),
+    text_pair: asText(value['text_pair'], `${what}.text_pair`),
+  };
 }

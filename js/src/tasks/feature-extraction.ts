@@ -31,9 +31,13 @@ export interface FeatureExtractionCall {
 export function packSigns(tensor: Tensor, precision: unknown): Tensor<Int8Array | Uint8Array> {
   const width = tensor.dims.at(-1) ?? 0;
   if (tensor.dims.length !== 2 || width % 8 !== 0) {
-    throw new TareasError('input', `Vectors of shape [${tensor.dims.join(', ')}] cannot be packed into bits`, {
-      remedy: "use pooling 'mean' or 'cls', and a model whose width is a multiple of 8",
-    });
+    throw new TareasError(
+      'input',
+      `Vectors of shape [${tensor.dims.join(', ')}] cannot be packed into bits`,
+      {
+        remedy: "use pooling 'mean' or 'cls', and a model whose width is a multiple of 8",
+      },
+    );
   }
   const unsigned = precision === 'ubinary';
   const packed = unsigned ? new Uint8Array(tensor.size / 8) : new Int8Array(tensor.size / 8);

@@ -1,5 +1,13 @@
 import { TareasError } from '../errors.js';
-import { asPair, isRecord, mapInput, splitArgs, type CallOptions, type TaskDefinition, type TextPair } from './common.js';
+import {
+  asPair,
+  isRecord,
+  mapInput,
+  splitArgs,
+  type CallOptions,
+  type TaskDefinition,
+  type TextPair,
+} from './common.js';
 
 export type NextSentenceOptions = CallOptions;
 

@@ -1,4 +1,13 @@
-import { asPair, asText, isRecord, mapInput, splitArgs, type CallOptions, type TaskDefinition, type TextPair } from './common.js';
+import {
+  asPair,
+  asText,
+  isRecord,
+  mapInput,
+  splitArgs,
+  type CallOptions,
+  type TaskDefinition,
+  type TextPair,
+} from './common.js';
 
 export type TextClassificationInput = string | TextPair;
 
@@ -34,7 +43,8 @@ export const textClassification: TaskDefinition = {
   options: ['top_k', 'function_to_apply'],
   read(args) {
     const { inputs, options } = splitArgs(args, 1, 1);
-    const one = (value: unknown, what: string) => (isRecord(value) ? asPair(value, what) : asText(value, what));
+    const one = (value: unknown, what: string) =>
+      isRecord(value) ? asPair(value, what) : asText(value, what);
     return { input: mapInput(inputs[0], 'text', one), options };
   },
 };

@@ -3,7 +3,9 @@ import { asTextOrTexts, splitArgs, type CallOptions, type TaskDefinition } from 
 /** How tokens are joined to entities. */
 export type AggregationStrategy = 'none' | 'simple' | 'first' | 'average' | 'max';
 
-export interface TokenClassificationOptions<S extends AggregationStrategy = AggregationStrategy> extends CallOptions {
+export interface TokenClassificationOptions<
+  S extends AggregationStrategy = AggregationStrategy,
+> extends CallOptions {
   /** Default `none`: one result per token. */
   aggregation_strategy?: S;
   /** Labels to leave out. Default `['O']`. */
@@ -32,7 +34,9 @@ export interface EntityGroup {
   end: number;
 }
 
-export type TokenClassificationResult<S extends AggregationStrategy> = S extends 'none' ? TokenEntity : EntityGroup;
+export type TokenClassificationResult<S extends AggregationStrategy> = S extends 'none'
+  ? TokenEntity
+  : EntityGroup;
 
 export interface TokenClassificationCall {
   <S extends AggregationStrategy = 'none'>(

@@ -15,7 +15,11 @@ export interface ZeroShotResult {
 }
 
 export interface ZeroShotCall {
-  (text: string, candidate_labels: string | readonly string[], options?: ZeroShotOptions): Promise<ZeroShotResult>;
+  (
+    text: string,
+    candidate_labels: string | readonly string[],
+    options?: ZeroShotOptions,
+  ): Promise<ZeroShotResult>;
   (
     texts: readonly string[],
     candidate_labels: string | readonly string[],
