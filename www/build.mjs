@@ -26,7 +26,8 @@ await rm(dist, { recursive: true, force: true });
 await mkdir(dist, { recursive: true });
 await cp(join(here, 'index.html'), join(dist, 'index.html'));
 await cp(join(here, 'assets'), dist, { recursive: true });
-if (existsSync(join(here, 'models'))) await cp(join(here, 'models'), join(dist, 'models'), { recursive: true });
+if (existsSync(join(here, 'models')))
+  await cp(join(here, 'models'), join(dist, 'models'), { recursive: true });
 
 const entry = await copyPackage();
 const common = { bundle: true, minify: true, target: 'es2022', logLevel: 'warning', legalComments: 'none' };
@@ -62,7 +63,8 @@ async function copyPackage() {
   const manifest = JSON.parse(await readFile(join(pkg, 'package.json'), 'utf8'));
   await mkdir(join(dist, 'tareas'));
   for (const name of await readdir(pkg)) {
-    if (/^(index|worker|core)\.js$|\.wasm$|^LICENSE$/.test(name)) await cp(join(pkg, name), join(dist, 'tareas', name));
+    if (/^(index|worker|core)\.js$|\.wasm$|^LICENSE$/.test(name))
+      await cp(join(pkg, name), join(dist, 'tareas', name));
   }
   return manifest.exports['.'].browser.replace(/^\.\//, '');
 }

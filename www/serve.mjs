@@ -22,7 +22,11 @@ const TYPES = {
 };
 
 /** Resolves to `{ address, close }`. */
-export async function serve({ port = 0, dir = join(dirname(fileURLToPath(import.meta.url)), 'dist'), models = null } = {}) {
+export async function serve({
+  port = 0,
+  dir = join(dirname(fileURLToPath(import.meta.url)), 'dist'),
+  models = null,
+} = {}) {
   const server = createServer((request, response) => void answer(request, response));
   await new Promise((done) => server.listen(port, '127.0.0.1', done));
   return {
@@ -32,15 +36,23 @@ export async function serve({ port = 0, dir = join(dirname(fileURLToPath(import.
 
   async function answer(request, response) {
     const path = normalize(decodeURIComponent(new URL(request.url, 'http://localhost').pathname));
-    const file = models !== null && path.startsWith('/models/') ? join(models, path.slice('/models/'.length)) : join(dir, path);
+    const file =
+      models !== null && path.startsWith('/models/')
+        ? join(models, path.slice('/models/'.length))
+        : join(dir, path);
     const target = path.endsWith('/') ? join(file, 'index.html') : file;
     const found = await stat(target).catch(() => null);
     if (!found?.isFile()) {
       response.writeHead(404, { 'content-type': 'text/plain' }).end(`There is no ${path}\n`);
       return;
     }
-    const type = TYPES[extname(target)] ?? (extname(target) === '' ? TYPES['.txt'] : 'application/octet-stream');
-    response.writeHead(200, { 'content-type': type, 'content-length': found.size, 'cache-control': 'no-cache' });
+    const type =
+      TYPES[extname(target)] ?? (extname(target) === '' ? TYPES['.txt'] : 'application/octet-stream');
+    response.writeHead(200, {
+      'content-type': type,
+      'content-length': found.size,
+      'cache-control': 'no-cache',
+    });
     if (request.method === 'HEAD') response.end();
     else createReadStream(target).pipe(response);
   }
@@ -48,7 +60,11 @@ export async function serve({ port = 0, dir = join(dirname(fileURLToPath(import.
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { values } = parseArgs({
-    options: { port: { type: 'string', default: '8080' }, dir: { type: 'string' }, models: { type: 'string' } },
+    options: {
+      port: { type: 'string', default: '8080' },
+      dir: { type: 'string' },
+      models: { type: 'string' },
+    },
   });
   const dir = values.dir === undefined ? undefined : resolve(values.dir);
   const models = values.models === undefined ? null : resolve(values.models);

@@ -6,7 +6,16 @@ import { firstAnswer, openPanel, panelOf, startChromium, startSite, useModel } f
 
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
-const PANELS = ['entities', 'search', 'similarity', 'classify', 'zeroShot', 'question', 'fillMask', 'nextSentence'];
+const PANELS = [
+  'entities',
+  'search',
+  'similarity',
+  'classify',
+  'zeroShot',
+  'question',
+  'fillMask',
+  'nextSentence',
+];
 
 describe('accessibility', () => {
   let site, browser;
@@ -25,7 +34,9 @@ describe('accessibility', () => {
     await page.evaluate(source);
     const violations = await page.evaluate(async (tags) => {
       const result = await window.axe.run(document, { runOnly: { type: 'tag', values: tags } });
-      return result.violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.failureSummary + ' ' + node.html).join('; ')}`);
+      return result.violations.map(
+        ({ id, nodes }) => `${id}: ${nodes.map((node) => node.failureSummary + ' ' + node.html).join('; ')}`,
+      );
     }, RULES);
     assert.deepEqual(violations, [], what);
   }

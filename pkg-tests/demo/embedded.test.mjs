@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { firstAnswer, openPanel, panelOf, readBars, readEntities, startChromium, startSite } from './support/site.mjs';
+import {
+  firstAnswer,
+  openPanel,
+  panelOf,
+  readBars,
+  readEntities,
+  startChromium,
+  startSite,
+} from './support/site.mjs';
 
 /** As `transformers` 4.57 gives it in fp32 with aggregation_strategy 'first'. */
 const MARIA = [
@@ -93,7 +101,10 @@ for (const device of ['wasm', 'webgpu']) {
       ].flat();
       assert.equal(cells.length, expected.length);
       for (const [index, value] of expected.entries()) {
-        assert.ok(Math.abs(cells[index] - value) < 0.035, `cell ${index}: ${cells[index]}, Python says ${value}`);
+        assert.ok(
+          Math.abs(cells[index] - value) < 0.035,
+          `cell ${index}: ${cells[index]}, Python says ${value}`,
+        );
       }
       await page.context().close();
     });

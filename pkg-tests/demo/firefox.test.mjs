@@ -23,13 +23,17 @@ describe('the page in Firefox', { skip }, () => {
     const page = await browser.newPage();
     page.setDefaultTimeout(SLOW);
     await page.goto(`${site.address}#/${panel}`);
-    await page.waitForSelector('article.panel:not([hidden])[data-state="ready"][aria-busy="false"] .output:not([hidden])');
+    await page.waitForSelector(
+      'article.panel:not([hidden])[data-state="ready"][aria-busy="false"] .output:not([hidden])',
+    );
     return page;
   }
 
   test('entities are found', async () => {
     const page = await open('entities');
-    const found = await page.$$eval('mark.entity', (all) => all.map((one) => [one.firstChild.textContent, one.dataset.label]));
+    const found = await page.$$eval('mark.entity', (all) =>
+      all.map((one) => [one.firstChild.textContent, one.dataset.label]),
+    );
     assert.deepEqual(found, [
       ['Maria', 'GIVEN_NAME'],
       ['Lopez', 'SURNAME'],

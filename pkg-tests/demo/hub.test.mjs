@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { golden, hub } from './support/hub.mjs';
-import { answered, firstAnswer, openPanel, panelOf, readBars, startChromium, startSite, useModel } from './support/site.mjs';
+import {
+  answered,
+  firstAnswer,
+  openPanel,
+  panelOf,
+  readBars,
+  startChromium,
+  startSite,
+  useModel,
+} from './support/site.mjs';
 
 const TEXT = 'Maria Garcia lives in Paris and works at Google.';
 const CONTEXT = `${TEXT} The café in Über-Berlin was naïve, said Anna.`;
@@ -68,7 +77,10 @@ for (const device of ['wasm', 'webgpu']) {
 
       await page.getByLabel('Several labels may be true').check();
       await ask(page, 'Judge labels');
-      assertBars(await readBars(page), paired(await golden('distilbert-seqcls', [TEXT, candidates], { multi_label: true })));
+      assertBars(
+        await readBars(page),
+        paired(await golden('distilbert-seqcls', [TEXT, candidates], { multi_label: true })),
+      );
       await page.context().close();
     });
 

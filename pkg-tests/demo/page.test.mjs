@@ -4,7 +4,17 @@ import { mkdtemp, cp, rm, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hub } from './support/hub.mjs';
-import { firstAnswer, openPanel, panelOf, readBars, readEntities, root, startChromium, startSite, useModel } from './support/site.mjs';
+import {
+  firstAnswer,
+  openPanel,
+  panelOf,
+  readBars,
+  readEntities,
+  root,
+  startChromium,
+  startSite,
+  useModel,
+} from './support/site.mjs';
 
 describe('the page', () => {
   let site, browser;
@@ -25,7 +35,10 @@ describe('the page', () => {
     assert.ok(Math.abs(ms - mark) < 50, `${ms} ms shown, ${mark} ms marked`);
     const stats = panelOf(page).locator('.stats');
     await stats.getByText('Weights').waitFor();
-    assert.match(await stats.innerText(), /Load\s+[\d.]+ m?s[\s\S]+First answer[\s\S]+Median of 1[\s\S]+Weights\s+[\d.]+ MB/);
+    assert.match(
+      await stats.innerText(),
+      /Load\s+[\d.]+ m?s[\s\S]+First answer[\s\S]+Median of 1[\s\S]+Weights\s+[\d.]+ MB/,
+    );
     await page.context().close();
   });
 
@@ -36,6 +49,27 @@ describe('the page', () => {
     const rows = panelOf(page).locator('.ops tbody tr');
     await rows.first().waitFor();
     assert.match(await rows.allInnerTexts().then((texts) => texts.join('\n')), /linear|attention/i);
+    await page.context().close();
+  });
+
+  test('unloads a model and loads it again', async () => {
+    const page = await openPanel(browser, site, 'entities');
+    await firstAnswer(page);
+    await page.getByRole('button', { name: 'Unload' }).click();
+    await page.getByText('ships with this page').first().waitFor();
+    assert.ok(await panelOf(page).locator('.report').isHidden());
+    await panelOf(page).getByRole('button', { name: 'Find entities' }).click();
+    await firstAnswer(page);
+    assert.equal((await readEntities(page)).length, 6);
+    await page.context().close();
+  });
+
+  test('asks on Ctrl+Enter', async () => {
+    const page = await openPanel(browser, site, 'entities');
+    await firstAnswer(page);
+    await page.getByText('Median of 1', { exact: true }).waitFor();
+    await page.getByLabel('Text', { exact: true }).press('Control+Enter');
+    await page.getByText('Median of 2', { exact: true }).waitFor();
     await page.context().close();
   });
 
@@ -73,7 +107,11 @@ describe('the page', () => {
     await page.getByRole('dialog').waitFor();
     await page.keyboard.press('Escape');
     assert.equal(await page.getByRole('dialog').count(), 0);
-    assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Change model', 'focus comes back');
+    assert.equal(
+      await page.evaluate(() => document.activeElement.textContent),
+      'Change model',
+      'focus comes back',
+    );
     await page.context().close();
   });
 
@@ -148,7 +186,9 @@ describe('the page', () => {
         return hub(route);
       },
     });
-    await panelOf(page).getByText(/fetches distilbert\/distilbert-base-cased-distilled-squad.+about 261 MB/).waitFor();
+    await panelOf(page)
+      .getByText(/fetches distilbert\/distilbert-base-cased-distilled-squad.+about 261 MB/)
+      .waitFor();
     assert.equal(asked, 0);
     await page.context().close();
   });
@@ -157,7 +197,8 @@ describe('the page', () => {
     const page = await openPanel(browser, site, 'classify', {
       dtype: 'fp32',
       hub: async (route) => {
-        if (route.request().url().endsWith('.safetensors')) await new Promise((done) => setTimeout(done, 3000));
+        if (route.request().url().endsWith('.safetensors'))
+          await new Promise((done) => setTimeout(done, 3000));
         return hub(route).catch(() => undefined);
       },
     });
@@ -165,7 +206,7 @@ describe('the page', () => {
     await panelOf(page).getByRole('button', { name: 'Download and ask' }).click();
     await panelOf(page).locator('.notice.loading').waitFor();
     await panelOf(page).getByRole('button', { name: 'Cancel' }).click();
-    await panelOf(page).getByText('Ask before downloading').waitFor();
+    await panelOf(page).getByText('Nothing downloaded yet').waitFor();
     assert.equal(await panelOf(page).getByRole('alert').count(), 0);
     await panelOf(page).getByRole('button', { name: 'Download and ask' }).click();
     await firstAnswer(page);
@@ -229,11 +270,19 @@ describe('the page', () => {
 
   test('keeps to its content security policy', async () => {
     const html = await readFile(join(root, 'www/index.html'), 'utf8');
-    assert.doesNotMatch(/content="(default-src[^"]+)"/.exec(html)[1], /unsafe-inline|'unsafe-eval'|blob: *;?.*script/);
+    assert.doesNotMatch(
+      /content="(default-src[^"]+)"/.exec(html)[1],
+      /unsafe-inline|'unsafe-eval'|blob: *;?.*script/,
+    );
     const page = await openPanel(browser, site, 'search');
     await firstAnswer(page);
     assert.deepEqual(page.complaints, []);
-    const blocked = await page.evaluate(() => fetch('https://example.com/').then(() => 'sent', () => 'blocked'));
+    const blocked = await page.evaluate(() =>
+      fetch('https://example.com/').then(
+        () => 'sent',
+        () => 'blocked',
+      ),
+    );
     assert.equal(blocked, 'blocked');
     await page.context().close();
   });
@@ -242,7 +291,8 @@ describe('the page', () => {
     const elsewhere = [];
     const page = await openPanel(browser, site, null);
     page.context().on('request', (request) => {
-      if (!request.url().startsWith(site.address) && !request.url().startsWith('data:')) elsewhere.push(request.url());
+      if (!request.url().startsWith(site.address) && !request.url().startsWith('data:'))
+        elsewhere.push(request.url());
     });
     await firstAnswer(page);
     await page.goto(`${site.address}#/search`);

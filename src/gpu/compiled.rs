@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::device::Device;
+use super::device::{Buffer, Device};
 use super::encoder::Encoder;
 use super::read_back::Staging;
 use super::Weight;
@@ -28,7 +28,9 @@ const FLOPS_PER_SUBMIT: u64 = 32_000_000_000;
 #[derive(Debug)]
 pub struct Compiled {
     plan: Plan,
-    slots: Vec<wgpu::Buffer>,
+    slots: Vec<Buffer>,
+    /// The parameters of all dispatches; bind groups refer to it.
+    _uniforms: Buffer,
     dispatches: Vec<Ready>,
     /// Where all outputs are read back through.
     staging: Option<Staging>,
@@ -50,7 +52,7 @@ struct Ready {
 #[derive(Debug)]
 struct Profile {
     queries: wgpu::QuerySet,
-    resolved: wgpu::Buffer,
+    resolved: Buffer,
     staging: Staging,
 }
 
@@ -143,7 +145,8 @@ impl Device {
         let slot_bytes: usize = slots.iter().map(|s| s.size() as usize).sum();
         let bytes = slot_bytes + params.len() + out_bytes;
         self.check()?;
-        Ok(Compiled { plan, slots, dispatches, staging, profile: RefCell::new(None), bytes })
+        let profile = RefCell::new(None);
+        Ok(Compiled { plan, slots, _uniforms: uniforms, dispatches, staging, profile, bytes })
     }
 
     fn staging(&self, bytes: usize) -> Result<Staging> {

@@ -26,6 +26,25 @@ pub struct DeviceOptions {
     pub corrupt_acceleration: Option<Acceleration>,
 }
 
+/// A GPU buffer whose memory goes back when it is dropped. In the browser a dropped handle alone
+/// keeps its memory until a garbage collection that knows nothing of its size.
+#[derive(Debug)]
+pub(super) struct Buffer(wgpu::Buffer);
+
+impl std::ops::Deref for Buffer {
+    type Target = wgpu::Buffer;
+
+    fn deref(&self) -> &wgpu::Buffer {
+        &self.0
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.0.destroy();
+    }
+}
+
 /// A WebGPU device and what was found out about it; a handle that is cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Device(Rc<Inner>);
@@ -80,6 +99,12 @@ impl Health {
             Some(error) => Err(error),
             None => Ok(()),
         }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.device.destroy();
     }
 }
 
@@ -141,8 +166,8 @@ impl Device {
             caps = caps.without(*acceleration);
         }
         let info = adapter.get_info();
-        let adapter = format!("{} ({:?})", info.name, info.backend);
         let software = info.device_type == wgpu::DeviceType::Cpu;
+        let adapter = format!("{} ({:?})", adapter_name(&info, &device), info.backend);
         Ok(Device(Rc::new(Inner {
             device,
             queue,
@@ -221,7 +246,7 @@ impl Device {
     }
 
     /// A zeroed buffer of at least `bytes`; sizes are rounded up to a whole vec4.
-    pub(super) fn buffer(&self, bytes: usize, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+    pub(super) fn buffer(&self, bytes: usize, usage: wgpu::BufferUsages) -> Result<Buffer> {
         let size = bytes.next_multiple_of(16).max(16) as u64;
         if size > self.0.max_buffer {
             return Err(err!(
@@ -232,12 +257,12 @@ impl Device {
             .remedy("use a smaller dtype (q8, q4), or device 'wasm'"));
         }
         self.count(|c| c.buffers += 1);
-        Ok(self.0.device.create_buffer(&wgpu::BufferDescriptor {
+        Ok(Buffer(self.0.device.create_buffer(&wgpu::BufferDescriptor {
             label: None,
             size,
             usage,
             mapped_at_creation: false,
-        }))
+        })))
     }
 
     /// Writes `bytes` (a multiple of 4) at `offset`.
@@ -305,4 +330,22 @@ impl Device {
     pub(super) fn ms_per_tick(&self) -> f64 {
         f64::from(self.0.queue.get_timestamp_period()) * 1e-6
     }
+}
+
+/// What to call the adapter. Browsers leave the description empty and tell a vendor and an
+/// architecture, which wgpu does not pass on.
+fn adapter_name(info: &wgpu::AdapterInfo, device: &wgpu::Device) -> String {
+    #[cfg(target_arch = "wasm32")]
+    if let Some(device) = device.as_webgpu() {
+        let get = |object: &wasm_bindgen::JsValue, key: &str| {
+            js_sys::Reflect::get(object, &key.into()).unwrap_or_default()
+        };
+        let info = get(device.as_ref(), "adapterInfo");
+        let parts =
+            ["vendor", "architecture", "description"].map(|key| get(&info, key).as_string());
+        let parts: Vec<String> = parts.into_iter().flatten().filter(|p| !p.is_empty()).collect();
+        return if parts.is_empty() { "unnamed adapter".into() } else { parts.join(" ") };
+    }
+    let _ = device;
+    info.name.clone()
 }

@@ -1,7 +1,10 @@
 //! What an op writes its dispatches to: once per plan, never per run.
 
-use super::device::Device;
+use std::rc::Rc;
+
+use super::device::{Buffer, Device};
 use super::pipelines::{Access, Pipeline};
+use super::weights::Stored;
 use super::{Caps, Chunk, Constants, MatrixBuffers, Shader, Weight};
 use crate::error::Result;
 use crate::plan::{Plan, Step, ValueId, WeightId, Weights};
@@ -52,7 +55,7 @@ pub(super) struct Encoded {
 pub struct Encoder<'a> {
     pub(super) device: &'a Device,
     pub(super) plan: &'a Plan,
-    pub(super) slots: &'a [wgpu::Buffer],
+    pub(super) slots: &'a [Buffer],
     pub(super) weights: &'a Weights<Weight>,
     pub(super) step: usize,
     pub(super) encoded: Vec<Encoded>,
@@ -95,15 +98,15 @@ impl Encoder<'_> {
     /// A vector weight.
     pub fn vector(&self, id: WeightId) -> Result<Binding> {
         match self.weights.get(id) {
-            Some(Weight::Vector { buffer, .. }) => Ok(whole(buffer, Access::Read)),
+            Some(Weight(Stored::Vector(buffer))) => Ok(whole(buffer, Access::Read)),
             other => Err(self.wrong_weight("vector", id, other)),
         }
     }
 
     /// A matrix weight.
-    pub fn matrix(&self, id: WeightId) -> Result<std::rc::Rc<MatrixBuffers>> {
+    pub fn matrix(&self, id: WeightId) -> Result<Rc<MatrixBuffers>> {
         match self.weights.get(id) {
-            Some(Weight::Matrix(matrix)) => Ok(matrix.clone()),
+            Some(Weight(Stored::Matrix(matrix))) => Ok(matrix.clone()),
             other => Err(self.wrong_weight("matrix", id, other)),
         }
     }
@@ -111,8 +114,8 @@ impl Encoder<'_> {
     fn wrong_weight(&self, wanted: &str, id: WeightId, found: Option<&Weight>) -> crate::Error {
         let found = match found {
             None => "missing",
-            Some(Weight::Vector { .. }) => "a vector",
-            Some(Weight::Matrix(_)) => "a matrix",
+            Some(Weight(Stored::Vector(_))) => "a vector",
+            Some(Weight(Stored::Matrix(_))) => "a matrix",
         };
         let name = self.current().op.name();
         err!(
@@ -167,7 +170,7 @@ impl Chunk {
     /// The quantized rows.
     pub fn data(&self) -> Binding {
         Binding {
-            buffer: self.buffer.clone(),
+            buffer: (*self.buffer).clone(),
             offset: 0,
             bytes: self.data_bytes,
             access: Access::Read,
@@ -177,7 +180,7 @@ impl Chunk {
     /// The scales, for the formats that have them.
     pub fn scales(&self) -> Option<Binding> {
         let (offset, bytes) = self.scales?;
-        Some(Binding { buffer: self.buffer.clone(), offset, bytes, access: Access::Read })
+        Some(Binding { buffer: (*self.buffer).clone(), offset, bytes, access: Access::Read })
     }
 }
 

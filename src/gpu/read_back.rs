@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use super::device::Buffer;
+
 #[derive(Default)]
 struct State {
     result: Option<Result<(), wgpu::BufferAsyncError>>,
@@ -33,13 +35,13 @@ impl Future for Mapping {
 /// A buffer that results are read back through, kept from run to run.
 #[derive(Debug)]
 pub struct Staging {
-    pub buffer: wgpu::Buffer,
+    pub buffer: Buffer,
     /// A map was asked for and not yet released.
     mapped: Cell<bool>,
 }
 
 impl Staging {
-    pub fn new(buffer: wgpu::Buffer) -> Self {
+    pub fn new(buffer: Buffer) -> Self {
         Staging { buffer, mapped: Cell::new(false) }
     }
 

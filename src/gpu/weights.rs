@@ -8,7 +8,7 @@
 
 use std::rc::Rc;
 
-use super::device::Device;
+use super::device::{Buffer, Device};
 use crate::error::Result;
 use crate::tensor::{Format, HostWeight, Matrix};
 use crate::{err, Code};
@@ -21,13 +21,13 @@ pub const K_STEP: usize = 32;
 const OFFSET_ALIGNMENT: usize = 256;
 
 /// A weight on a GPU.
-#[derive(Debug, Clone)]
-pub enum Weight {
+#[derive(Debug)]
+pub struct Weight(pub(super) Stored);
+
+#[derive(Debug)]
+pub(super) enum Stored {
     /// Biases, norm parameters: f32.
-    Vector {
-        buffer: wgpu::Buffer,
-        len: usize,
-    },
+    Vector(Buffer),
     Matrix(Rc<MatrixBuffers>),
 }
 
@@ -48,7 +48,7 @@ pub struct MatrixBuffers {
 pub struct Chunk {
     pub first: usize,
     pub rows: usize,
-    pub(super) buffer: wgpu::Buffer,
+    pub(super) buffer: Buffer,
     pub(super) data_bytes: u64,
     /// Offset and bytes of the scales; formats without scales have none.
     pub(super) scales: Option<(u64, u64)>,
@@ -57,9 +57,9 @@ pub struct Chunk {
 impl Weight {
     /// Bytes held on the device.
     pub fn bytes(&self) -> usize {
-        match self {
-            Weight::Vector { buffer, .. } => buffer.size() as usize,
-            Weight::Matrix(m) => m.chunks.iter().map(|c| c.buffer.size() as usize).sum(),
+        match &self.0 {
+            Stored::Vector(buffer) => buffer.size() as usize,
+            Stored::Matrix(m) => m.chunks.iter().map(|c| c.buffer.size() as usize).sum(),
         }
     }
 }
@@ -73,12 +73,12 @@ impl Device {
                 let bytes: &[u8] = bytemuck::cast_slice(&values);
                 let buffer = self.weight_buffer(bytes.len())?;
                 self.write(&buffer, 0, bytes);
-                Weight::Vector { buffer, len: values.len() }
+                Stored::Vector(buffer)
             }
-            HostWeight::Matrix(matrix) => Weight::Matrix(Rc::new(self.upload_matrix(&matrix)?)),
+            HostWeight::Matrix(matrix) => Stored::Matrix(Rc::new(self.upload_matrix(&matrix)?)),
         };
         self.check()?;
-        Ok(weight)
+        Ok(Weight(weight))
     }
 
     fn upload_matrix(&self, matrix: &Matrix) -> Result<MatrixBuffers> {
@@ -129,7 +129,7 @@ impl Device {
         Ok(MatrixBuffers { format, n, k, k_padded, chunks })
     }
 
-    fn weight_buffer(&self, bytes: usize) -> Result<wgpu::Buffer> {
+    fn weight_buffer(&self, bytes: usize) -> Result<Buffer> {
         self.buffer(bytes, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST)
     }
 }

@@ -33,7 +33,7 @@ pub struct Limits {
 ///
 /// Vectors may end in padding (see [`Batch::pad`]); `tokens`, `head_rows` and `sequences` count
 /// what is real.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
     /// `[M]`, each below the vocabulary's size
     pub ids: Vec<u32>,
@@ -58,18 +58,7 @@ pub struct Batch {
 impl Batch {
     /// An empty batch.
     pub fn new(pooling: Pooling) -> Self {
-        Batch {
-            ids: Vec::new(),
-            type_ids: Vec::new(),
-            positions: Vec::new(),
-            segments: Vec::new(),
-            rows: Vec::new(),
-            bounds: Vec::new(),
-            pooling,
-            tokens: 0,
-            head_rows: 0,
-            sequences: 0,
-        }
+        Batch { pooling, ..Batch::default() }
     }
 
     /// Appends a sequence that [`check`] has accepted.

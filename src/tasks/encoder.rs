@@ -94,8 +94,8 @@ impl<E: Encoder> Call<'_, E> {
         mut sink: impl FnMut(usize, &[f32]) -> Result<()>,
     ) -> Result<()> {
         let count = sequences.len();
+        let text_count = count.checked_sub(1).map_or(0, |last| texts(last) + 1);
         for (i, sequence) in sequences.iter().enumerate() {
-            let text_count = texts(count - 1) + 1;
             batch::check(sequence, self.info.limits, texts(i), text_count)?;
         }
         let unit = unit(self.info.head, pooling);

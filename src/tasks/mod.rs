@@ -84,6 +84,11 @@ impl<E: Encoder> Pipeline<E> {
         &self.tokenizer
     }
 
+    /// Takes the pipeline apart.
+    pub fn into_parts(self) -> (E, Tokenizer) {
+        (self.encoder, self.tokenizer)
+    }
+
     pub fn encoder(&self) -> &E {
         &self.encoder
     }

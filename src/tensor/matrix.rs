@@ -143,30 +143,59 @@ fn absmax(row: &[f32]) -> f32 {
     row.iter().fold(0.0, |m, x| x.abs().max(m))
 }
 
+/// The blocks of a row, the last one padded with zeros.
+fn blocks(row: &[f32]) -> impl Iterator<Item = [f32; BLOCK]> + '_ {
+    row.chunks(BLOCK).map(|chunk| {
+        let mut block = [0.0; BLOCK];
+        block[..chunk.len()].copy_from_slice(chunk);
+        block
+    })
+}
+
+/// `x / scale` to the nearest integer in `low..=high`; zeros for a scale of 0.
+fn levels(block: &[f32; BLOCK], scale: f32, low: f32, high: f32) -> [f32; BLOCK] {
+    let inverse = if scale != 0.0 { 1.0 / scale } else { 0.0 };
+    block.map(|x| (x * inverse).round_ties_even().max(low).min(high))
+}
+
 fn quantize_row_q8(row: &[f32], data: &mut [u8], scales: &mut [f32]) {
-    data.fill(0);
-    for ((block, data), scale) in row.chunks(BLOCK).zip(data.chunks_exact_mut(BLOCK)).zip(scales) {
-        *scale = f16::from_f32(absmax(block) / 127.0).to_f32();
-        let inverse = if *scale > 0.0 { 1.0 / *scale } else { 0.0 };
-        for (d, &x) in data.iter_mut().zip(block) {
-            *d = (x * inverse).round().clamp(-127.0, 127.0) as i8 as u8;
+    for ((block, data), scale) in blocks(row).zip(data.chunks_exact_mut(BLOCK)).zip(scales) {
+        *scale = f16::from_f32(absmax(&block) / 127.0).to_f32();
+        for (d, q) in data.iter_mut().zip(levels(&block, *scale, -127.0, 127.0)) {
+            *d = q as i8 as u8;
         }
     }
 }
 
+/// What the value of largest magnitude is divided by to get a q4 scale: the one of least squared
+/// error is taken, the first on a tie. On MiniLM's weights the error is 10 % below that of -8
+/// alone and 0.2 % above that of 34 candidates from -9 to 9; the mean cosine of its embeddings is
+/// 0.9723 against 0.9667.
+const Q4_EXTREMES: [f32; 7] = [-8.0, -8.5, -7.25, -8.25, -8.75, -7.75, -7.0];
+
 fn quantize_row_q4(row: &[f32], data: &mut [u8], scales: &mut [f32]) {
-    for ((block, data), scale) in
-        row.chunks(BLOCK).zip(data.chunks_exact_mut(BLOCK / 2)).zip(scales)
-    {
-        // The element of largest magnitude maps to -8, the end of the range with one more level.
+    for ((block, data), scale) in blocks(row).zip(data.chunks_exact_mut(BLOCK / 2)).zip(scales) {
         let extreme = block.iter().fold(0.0f32, |m, &x| if x.abs() > m.abs() { x } else { m });
-        *scale = f16::from_f32(extreme / -8.0).to_f32();
-        let inverse = if *scale != 0.0 { 1.0 / *scale } else { 0.0 };
-        data.fill(0x88);
-        for (k, &x) in block.iter().enumerate() {
-            let q = ((x * inverse).round() + 8.0).clamp(0.0, 15.0) as u8;
-            let (byte, shift) = q4_place(k);
-            data[byte] = (data[byte] & !(0x0F << shift)) | (q << shift);
+        let mut least = f32::INFINITY;
+        let mut best = [0.0; BLOCK];
+        for divisor in Q4_EXTREMES {
+            let candidate = f16::from_f32(extreme / divisor).to_f32();
+            let q = levels(&block, candidate, -8.0, 7.0);
+            let mut errors = [0.0; 8]; // eight sums, so that the loop becomes vectors
+            for (x, q) in block.chunks_exact(8).zip(q.chunks_exact(8)) {
+                for ((e, x), q) in errors.iter_mut().zip(x).zip(q) {
+                    *e += (x - q * candidate) * (x - q * candidate);
+                }
+            }
+            let error = errors.iter().sum();
+            if error < least {
+                (least, best, *scale) = (error, q, candidate);
+            }
+        }
+        for (to, q) in data.chunks_exact_mut(4).zip(best.chunks_exact(8)) {
+            for b in 0..4 {
+                to[b] = (q[b] + 8.0) as u8 | ((q[b + 4] + 8.0) as u8) << 4;
+            }
         }
     }
 }
@@ -207,8 +236,9 @@ mod tests {
                         Format::F32 => 0.0,
                         Format::F16 => absmax(a) / 1024.0,
                         Format::Q8 => absmax(a) / 127.0 * 1.001,
-                        // the far end of the range is clamped at 7 steps: one whole step off
-                        Format::Q4 => absmax(a) / 8.0 * 2.001,
+                        // the smallest of the steps, 1 / 8.75, clamps the opposite of the
+                        // extreme to 7 steps: off by 1.75 / 8.75, which is half of this
+                        Format::Q4 => absmax(a) * 0.4,
                     };
                     for (x, y) in a.iter().zip(b) {
                         assert!(
@@ -219,5 +249,27 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What the search over scales is for: it may not lose to the first candidate alone.
+    #[test]
+    fn q4_scales_are_searched() {
+        let values = wave(64 * BLOCK);
+        let mut m = Matrix::zeros(Format::Q4, 64, BLOCK);
+        m.set_rows(0, &values);
+        let (mut searched, mut first, mut better) = (0.0, 0.0, 0);
+        let mut back = [0.0; BLOCK];
+        for (r, row) in values.chunks_exact(BLOCK).enumerate() {
+            m.row(r, &mut back);
+            let extreme = row.iter().fold(0.0f32, |m, &x| if x.abs() > m.abs() { x } else { m });
+            let scale = f16::from_f32(extreme / -8.0).to_f32();
+            let q = levels(row.try_into().unwrap(), scale, -8.0, 7.0);
+            let of = |f: &dyn Fn(usize) -> f32| (0..BLOCK).map(|i| (row[i] - f(i)).powi(2)).sum();
+            let (a, b): (f32, f32) = (of(&|i| back[i]), of(&|i| q[i] * scale));
+            assert!(a <= b * 1.0001, "block {r}: {a} against {b}");
+            better += usize::from(a < b * 0.99);
+            (searched, first) = (searched + a, first + b);
+        }
+        assert!(better > 16 && searched < 0.97 * first, "{searched} of {first}, {better} of 64");
     }
 }

@@ -23,7 +23,10 @@ const WEBGPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
 export function startSite() {
   const dir = process.env.TAREAS_SITE ?? join(root, 'www/dist');
   const models = process.env.TAREAS_MODELS ?? null;
-  assert.ok(existsSync(join(dir, 'index.html')), `There is no site in ${dir}: build it with npm run build in www/`);
+  assert.ok(
+    existsSync(join(dir, 'index.html')),
+    `There is no site in ${dir}: build it with npm run build in www/`,
+  );
   assert.ok(
     models !== null || existsSync(join(dir, 'models')),
     `${dir} has no models: build the packs or set TAREAS_MODELS`,
@@ -62,7 +65,8 @@ export async function openPanel(browser, site, panel, options = {}) {
   page.on('pageerror', (error) => page.complaints.push(`uncaught: ${error.stack ?? error}`));
   page.on('console', (message) => {
     // A 404 is how the page learns that a repository lacks an optional file.
-    if (message.type() === 'error' && !/status of 404/.test(message.text())) page.complaints.push(message.text());
+    if (message.type() === 'error' && !/status of 404/.test(message.text()))
+      page.complaints.push(message.text());
   });
   await page.goto(panel === null ? site.address : `${site.address}#/${panel}`);
   return page;
@@ -84,7 +88,11 @@ export async function answered(page) {
 
 /** Answers as the panel's first: waits until the model is ready, too. */
 export async function firstAnswer(page) {
-  await page.locator('article.panel:not([hidden])[data-state="ready"][aria-busy="false"]').or(panelOf(page).locator('.notice.error')).first().waitFor();
+  await page
+    .locator('article.panel:not([hidden])[data-state="ready"][aria-busy="false"]')
+    .or(panelOf(page).locator('.notice.error'))
+    .first()
+    .waitFor();
   await answered(page);
 }
 

@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(windows(10, 4, 1, Side::Right), [0..4, 3..7, 6..10]);
         assert_eq!(windows(11, 4, 1, Side::Right), [0..4, 3..7, 6..10, 9..11]);
         assert_eq!(windows(10, 4, 1, Side::Left), [6..10, 3..7, 0..4]);
-        assert_eq!(windows(3, 4, 1, Side::Right), [0..3]);
-        assert_eq!(windows(0, 4, 1, Side::Right), [0..0]);
+        assert_eq!(windows(3, 4, 1, Side::Right), vec![0..3; 1]);
+        assert_eq!(windows(0, 4, 1, Side::Right), vec![0..0; 1]);
     }
 }

@@ -6,7 +6,9 @@ use serde::de::IgnoredAny;
 use serde::Deserialize;
 use serde_json::{json, Map, Value};
 use tokenizers::normalizers::BertNormalizer;
-use tokenizers::{AddedToken, ModelWrapper, NormalizerWrapper, PostProcessorWrapper};
+use tokenizers::{
+    AddedToken, ModelWrapper, NormalizedString, Normalizer, NormalizerWrapper, PostProcessorWrapper,
+};
 
 use super::encoding::Side;
 use super::template::Template;
@@ -304,13 +306,14 @@ impl Tokenizer {
         let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| broken(file, e))?;
         inner.with_truncation(None).map_err(|e| broken(file, e))?.with_padding(None);
         inner.with_post_processor(None::<PostProcessorWrapper>);
-        if inner.get_vocab_size(true) == 0 {
+        if inner.get_vocab_size(false) == 0 {
             return Err(broken(file, "the vocabulary is empty"));
         }
 
         let saved: Vec<AddedToken> = parts.added_tokens.into_iter().map(Added::token).collect();
         add_tokens(&mut inner, &config, saved)?;
         override_normalizer(&mut inner, &config)?;
+        check_added(&inner, file)?;
 
         let id = |key: &str| -> Result<Option<u32>> {
             Ok(config.special(key)?.and_then(|token| inner.token_to_id(token.content())))
@@ -411,6 +414,21 @@ fn override_normalizer(inner: &mut tokenizers::Tokenizer, config: &Config) -> Re
         && wanted.handle_chinese_chars == saved.handle_chinese_chars;
     if config.wordpiece && !same {
         inner.with_normalizer(Some(wanted)).map_err(|e| broken(CONFIG, e))?;
+    }
+    Ok(())
+}
+
+/// Refuses added tokens of which the normalizer leaves nothing: the crate's matcher never comes to
+/// an end with an empty pattern.
+fn check_added(inner: &tokenizers::Tokenizer, file: &str) -> Result<()> {
+    let Some(normalizer) = inner.get_normalizer() else { return Ok(()) };
+    for token in inner.get_added_tokens_decoder().values().filter(|token| token.normalized) {
+        let mut text = NormalizedString::from(token.content.as_str());
+        normalizer.normalize(&mut text).map_err(|e| broken(file, e))?;
+        if text.is_empty() {
+            let content = &token.content;
+            return Err(broken(file, format!("the added token {content:?} normalizes to nothing")));
+        }
     }
     Ok(())
 }

@@ -5,7 +5,10 @@ let serial = 0;
 
 /** From `<input type=file>`, with `webkitdirectory` or without. `null`: nothing of use in it. */
 export function fromFileList(list: Iterable<File>): Dropped | null {
-  const entries = [...list].map((file): [path: string, file: File] => [file.webkitRelativePath || file.name, file]);
+  const entries = [...list].map((file): [path: string, file: File] => [
+    file.webkitRelativePath || file.name,
+    file,
+  ]);
   return gather(entries);
 }
 
@@ -20,14 +23,18 @@ export async function fromDrop(transfer: DataTransfer): Promise<Dropped | null> 
 
 async function walk(entry: FileSystemEntry, found: [string, File][]): Promise<void> {
   if (entry.isFile) {
-    const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
+    const file = await new Promise<File>((resolve, reject) =>
+      (entry as FileSystemFileEntry).file(resolve, reject),
+    );
     found.push([entry.fullPath.replace(/^\//, ''), file]);
     return;
   }
   const reader = (entry as FileSystemDirectoryEntry).createReader();
   // readEntries hands out at most 100 at a time and an empty list at the end.
   for (;;) {
-    const batch = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
+    const batch = await new Promise<FileSystemEntry[]>((resolve, reject) =>
+      reader.readEntries(resolve, reject),
+    );
     if (batch.length === 0) return;
     for (const child of batch) await walk(child, found);
   }

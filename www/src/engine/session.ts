@@ -35,7 +35,6 @@ export class Session<T extends TaskId = TaskId> {
   state: State = { kind: 'idle' };
   readonly clock = new RunClock();
   notices: string[] = [];
-  profile = false;
   private pipe: Pipeline<T> | undefined;
   private loading: Promise<void> | undefined;
   private abort: AbortController | undefined;
@@ -72,15 +71,21 @@ export class Session<T extends TaskId = TaskId> {
     this.enter({ kind: 'loading', progress });
     try {
       const { choice, device, dtype } = this;
-      this.pipe = await pipeline(this.task, placeOf(choice), {
+      const pipe = await pipeline(this.task, placeOf(choice), {
         device,
         dtype,
         files: choice.kind === 'files' ? choice.files : null,
         signal: this.abort.signal,
         progress_callback: this.follow(progress),
       });
+      // Unloaded in the very moment in which the load ended.
+      if (this.abort.signal.aborted) {
+        await pipe.dispose();
+        throw this.abort.signal.reason;
+      }
+      this.pipe = pipe;
       this.clock.loaded(performance.now() - began);
-      this.enter({ kind: 'ready', info: this.pipe.info() });
+      this.enter({ kind: 'ready', info: pipe.info() });
     } catch (error) {
       this.enter(isAbort(error) ? { kind: 'idle' } : { kind: 'failed', error });
       throw error;
@@ -106,10 +111,15 @@ export class Session<T extends TaskId = TaskId> {
   }
 
   /** One timed call. `units` (texts, tokens) give the throughput, where one means something. */
-  async run<R>(call: (pipe: TaskCalls[T], options: CallOptions) => Promise<R>, signal: AbortSignal, units?: number): Promise<R> {
+  async run<R>(
+    call: (pipe: TaskCalls[T], options: CallOptions) => Promise<R>,
+    options: CallOptions,
+    units?: number,
+  ): Promise<R> {
     await this.load();
+    if (!this.pipe) throw new DOMException('The model was unloaded', 'AbortError');
     const began = performance.now();
-    const result = await call(this.pipe!, { signal, profile: this.profile });
+    const result = await call(this.pipe, options);
     this.clock.ran(performance.now() - began, units);
     this.changed();
     return result;
@@ -153,7 +163,12 @@ export function isAbort(error: unknown): boolean {
 const pool = new Map<string, { session: Session; users: number }>();
 
 /** The session for these settings, shared with every panel that asks for the same. */
-export function acquire<T extends TaskId>(task: T, choice: ModelChoice, device: Device, dtype: DType): Session<T> {
+export function acquire<T extends TaskId>(
+  task: T,
+  choice: ModelChoice,
+  device: Device,
+  dtype: DType,
+): Session<T> {
   const key = [task, keyOf(choice), device, dtype].join('|');
   const entry = pool.get(key) ?? { session: new Session<TaskId>(task, choice, device, dtype), users: 0 };
   entry.users += 1;

@@ -14,7 +14,12 @@ interface Known {
 }
 
 /** What happened (in the page's language), why (the engine's words), what to do, and something to send along. */
-export function errorCard(error: unknown, session: Session, retry: () => void, choose: () => void): HTMLElement {
+export function errorCard(
+  error: unknown,
+  session: Session,
+  retry: () => void,
+  choose: () => void,
+): HTMLElement {
   const { code, message, remedy, url } = read(error);
   const texts = t().errors;
   const what = texts.codes[code as keyof typeof texts.codes] ?? texts.codes.internal;
@@ -50,7 +55,16 @@ function details(error: unknown, session: Session): string {
   const stack = error instanceof Error ? error.stack : undefined;
   const { task, device, dtype, choice } = session;
   return JSON.stringify(
-    { ...read(error), task, model: keyOf(choice), device, dtype, version: env.version, browser: navigator.userAgent, stack },
+    {
+      ...read(error),
+      task,
+      model: keyOf(choice),
+      device,
+      dtype,
+      version: env.version,
+      browser: navigator.userAgent,
+      stack,
+    },
     null,
     2,
   );

@@ -45,11 +45,22 @@ export class Frame {
     this.choice = MODELS[panel.task][0];
     this.session = acquire(panel.task, this.choice, settings.device, settings.dtype);
     this.view = panel.create(host);
-    this.bar = modelBar(() => this.pickModel());
+    this.bar = modelBar(
+      () => this.pickModel(),
+      () => this.unload(),
+    );
     this.report = report(() => void this.ask());
     this.code = codeBox(panel, () => this.view.code());
-    this.askButton = button(() => this.askLabel(), 'button primary', () => void this.ask());
-    this.cancelButton = button(() => t().common.cancel, 'button ghost', () => this.cancel());
+    this.askButton = button(
+      () => this.askLabel(),
+      'button primary',
+      () => void this.ask(),
+    );
+    this.cancelButton = button(
+      () => t().common.cancel,
+      'button ghost',
+      () => this.cancel(),
+    );
     this.heading = h('h2', { tabindex: -1, id: uid('panel') }, () => texts().title);
     this.output = h('div', { class: 'output' }, this.view.output);
     const answerTitle = h('h3', { id: uid('answer') }, () => t().common.answer);
@@ -57,7 +68,12 @@ export class Frame {
     this.element = h(
       'article',
       { class: 'panel', 'aria-labelledby': this.heading.id, 'data-panel': panel.id },
-      h('header', { class: 'panel-head' }, this.heading, h('p', { class: 'lead' }, () => texts().lead)),
+      h(
+        'header',
+        { class: 'panel-head' },
+        this.heading,
+        h('p', { class: 'lead' }, () => texts().lead),
+      ),
       this.bar.element,
       h(
         'div',
@@ -69,12 +85,21 @@ export class Frame {
           this.view.input,
           h('div', { class: 'row actions' }, this.askButton, this.cancelButton),
         ),
-        h('section', { class: 'card', 'aria-labelledby': answerTitle.id }, answerTitle, this.status, this.output),
+        h(
+          'section',
+          { class: 'card', 'aria-labelledby': answerTitle.id },
+          answerTitle,
+          this.status,
+          this.output,
+        ),
       ),
       this.report.element,
       this.code.element,
     );
     this.acceptDrops();
+    this.element.addEventListener('keydown', (event) => {
+      if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) void this.ask();
+    });
     this.follow();
     onSettings(() => this.use(this.choice));
     onLanguage(() => {
@@ -88,8 +113,10 @@ export class Frame {
     if (this.startsItself && !this.answered && this.session.state.kind !== 'failed') void this.ask();
   }
 
+  /** Not where the reader has asked the browser to save data: then the button starts it. */
   get startsItself(): boolean {
-    return this.choice.kind === 'embedded';
+    const { connection } = navigator as { connection?: { saveData?: boolean } };
+    return this.choice.kind === 'embedded' && !connection?.saveData;
   }
 
   /** Another model, or the same on another device. */
@@ -139,7 +166,9 @@ export class Frame {
     this.render();
     try {
       await session.load();
-      const sentence = await this.view.answer((call, units) => session.run(call, running.signal, units));
+      const { signal } = running;
+      const { profile } = this.report;
+      const sentence = await this.view.answer((call, units) => session.run(call, { signal, profile }, units));
       if (sentence !== null && this.running === running) {
         this.answered = true;
         firstAnswer.note();
@@ -160,6 +189,12 @@ export class Frame {
     this.running?.abort();
     this.session.cancelLoad();
     announce(t().common.cancelled);
+  }
+
+  private unload(): void {
+    this.running?.abort();
+    this.running = undefined;
+    void this.session.dispose();
   }
 
   private pickModel(): void {
@@ -187,9 +222,9 @@ export class Frame {
   }
 
   private askLabel(): string {
-    const ready = this.session?.state.kind === 'ready';
-    if (!ready && (this.choice.kind === 'hub' || this.choice.kind === 'typed')) return t().common.downloadAndAsk;
-    return t().panels[this.panel.id].ask;
+    const remote = this.choice.kind === 'hub' || this.choice.kind === 'typed';
+    const download = remote && this.session.state.kind !== 'ready';
+    return download ? t().common.downloadAndAsk : t().panels[this.panel.id].ask;
   }
 
   private render(): void {
@@ -203,10 +238,19 @@ export class Frame {
     this.cancelButton.hidden = !loading && !this.running;
     this.element.setAttribute('aria-busy', String(loading || this.running !== undefined));
     this.element.dataset['state'] = problem ? 'failed' : state.kind;
-    if (problem) fill(this.status, errorCard(problem, this.session, () => void this.ask(), () => this.pickModel()));
-    else if (loading) fill(this.status, progressCard(state.progress, titleOf(this.choice)));
-    else if (state.kind === 'idle' && !this.answered) fill(this.status, offerCard(this.choice));
-    else fill(this.status);
+    fill(this.status, this.statusCard(problem));
     this.output.hidden = !this.answered;
+  }
+
+  /** What stands in place of an answer, or above the last one. */
+  private statusCard(problem: unknown): HTMLElement | null {
+    const { session, choice } = this;
+    if (problem) {
+      const retry = () => void this.ask();
+      return errorCard(problem, session, retry, () => this.pickModel());
+    }
+    if (session.state.kind === 'loading') return progressCard(session.state.progress, titleOf(choice));
+    if (session.state.kind === 'idle' && !this.answered) return offerCard(choice);
+    return null;
   }
 }

@@ -39,7 +39,12 @@ export function progressCard(progress: Progress, model: string): HTMLElement {
       'li',
       {},
       h('span', { class: 'break' }, file),
-      h('span', { class: 'count' }, sizes.loaded >= sizes.total && sizes.total > 0 ? '✓ ' : '', megabytes(sizes.loaded)),
+      h(
+        'span',
+        { class: 'count' },
+        sizes.loaded >= sizes.total && sizes.total > 0 ? '✓ ' : '',
+        megabytes(sizes.loaded),
+      ),
     ),
   );
   return h(
@@ -47,7 +52,12 @@ export function progressCard(progress: Progress, model: string): HTMLElement {
     { class: 'notice loading' },
     h('h4', {}, texts.title(model)),
     bar,
-    h('p', { class: 'row spread quiet' }, h('span', {}, phase ? texts.phases[phase] : texts.phases.download), h('span', {}, bytes)),
+    h(
+      'p',
+      { class: 'row spread quiet' },
+      h('span', {}, phase ? texts.phases[phase] : texts.phases.download),
+      h('span', {}, bytes),
+    ),
     files.length > 0 && h('ul', { class: 'files' }, ...files),
   );
 }

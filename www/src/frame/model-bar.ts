@@ -6,7 +6,10 @@ import { button, select } from '../ui/controls.js';
 import { fill, h } from '../ui/dom.js';
 
 /** Which model, where it runs, how precisely; whose it is and under what licence. */
-export function modelBar(pick: () => void): { element: HTMLElement; render(session: Session): void } {
+export function modelBar(
+  pick: () => void,
+  unload: () => void,
+): { element: HTMLElement; render(session: Session): void } {
   const texts = () => t().models;
   const device = select({
     label: () => texts().device,
@@ -27,6 +30,7 @@ export function modelBar(pick: () => void): { element: HTMLElement; render(sessi
   const name = h('span', { class: 'model-name break' });
   const badge = h('span', { class: 'badge' });
   const credit = h('p', { class: 'credit' });
+  const free = button(() => texts().unload, 'button small ghost', unload);
   const notices = h('div', {});
   const element = h(
     'section',
@@ -34,7 +38,14 @@ export function modelBar(pick: () => void): { element: HTMLElement; render(sessi
     h(
       'div',
       { class: 'row model-row' },
-      h('div', { class: 'model-id' }, name, badge, button(() => texts().change, 'button small ghost', pick)),
+      h(
+        'div',
+        { class: 'model-id' },
+        name,
+        badge,
+        button(() => texts().change, 'button small ghost', pick),
+        free,
+      ),
       h('div', { class: 'row' }, device.element, dtype.element),
     ),
     credit,
@@ -46,13 +57,16 @@ export function modelBar(pick: () => void): { element: HTMLElement; render(sessi
     const { choice, state } = session;
     name.textContent = titleOf(choice);
     const running = state.kind === 'ready' ? state.info : null;
+    free.hidden = state.kind !== 'ready';
     badge.dataset['state'] = state.kind;
     badge.textContent = running
       ? texts().running(texts().devices[running.device], running.dtype)
       : texts().states[state.kind === 'idle' ? choice.kind : state.kind];
     fill(credit, ...creditOf(choice));
-    const said = running?.fallback ? [texts().fallback(running.fallback), ...session.notices] : session.notices;
-    fill(notices, ...said.map((sentence) => h('p', { class: 'aside', role: 'note' }, sentence)));
+    const said = running?.fallback
+      ? [texts().fallback(running.fallback), ...session.notices]
+      : session.notices;
+    fill(notices, ...said.map((sentence) => h('p', { class: 'aside' }, sentence)));
   }
 }
 

@@ -18,7 +18,12 @@ export function chooseModel(task: TaskId, current: ModelChoice): Promise<ModelCh
       dialog.close();
     };
     dialog.append(
-      h('div', { class: 'row spread' }, title, button(texts.close, 'button small ghost', () => finish(null))),
+      h(
+        'div',
+        { class: 'row spread' },
+        title,
+        button(texts.close, 'button small ghost', () => finish(null)),
+      ),
       offered(task, current, finish),
       hubForm(finish),
       diskForm(finish),
@@ -75,7 +80,12 @@ function hubForm(finish: Finish): HTMLElement {
     submit: (event) => {
       event.preventDefault();
       // People paste addresses as often as ids.
-      const id = input.value.trim().replace(/^https?:\/\/huggingface\.co\//, '').split('/').slice(0, 2).join('/');
+      const id = input.value
+        .trim()
+        .replace(/^https?:\/\/huggingface\.co\//, '')
+        .split('/')
+        .slice(0, 2)
+        .join('/');
       if (HUB_ID.test(id)) return finish({ kind: 'typed', id });
       input.setAttribute('aria-invalid', 'true');
       hint.textContent = texts.hubInvalid;
@@ -115,5 +125,10 @@ function picker(text: string, directory: boolean, accept: (choice: Dropped | nul
   const input = h('input', { type: 'file', multiple: true, class: 'visually-hidden', id: uid('pick') });
   if (directory) input.webkitdirectory = true;
   input.addEventListener('change', () => accept(fromFileList(input.files ?? [])));
-  return h('span', { class: 'file-picker' }, input, h('label', { for: input.id, class: 'button small ghost' }, text));
+  return h(
+    'span',
+    { class: 'file-picker' },
+    input,
+    h('label', { for: input.id, class: 'button small ghost' }, text),
+  );
 }

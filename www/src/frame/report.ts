@@ -3,8 +3,15 @@ import { megabytes, milliseconds, number, t } from '../i18n/index.js';
 import { button } from '../ui/controls.js';
 import { fill, h, on } from '../ui/dom.js';
 
+export interface Report {
+  element: HTMLElement;
+  /** Whether calls should time their operations: while their table is open. */
+  readonly profile: boolean;
+  render(session: Session): void;
+}
+
 /** Times, memory, and where the time goes. `again` runs the panel's question once more. */
-export function report(again: () => void): { element: HTMLElement; render(session: Session): void } {
+export function report(again: () => void): Report {
   const texts = () => t().report;
   const stats = h('dl', { class: 'stats' });
   const table = h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': () => texts().perOp });
@@ -16,21 +23,22 @@ export function report(again: () => void): { element: HTMLElement; render(sessio
     table,
     button(() => texts().measure, 'button small ghost', again),
   );
-  let shown: Session | undefined;
   let drawn = '';
   on(fold, {
     toggle: () => {
-      if (!shown) return;
-      shown.profile = fold.open;
       if (fold.open) again();
     },
   });
   const element = h('section', { class: 'card report', 'aria-label': () => texts().title }, stats, fold);
-  return { element, render };
+  return {
+    element,
+    render,
+    get profile() {
+      return fold.open;
+    },
+  };
 
   function render(session: Session): void {
-    shown = session;
-    session.profile = fold.open;
     const ready = session.state.kind === 'ready';
     element.hidden = !ready;
     if (!ready) {
@@ -39,7 +47,14 @@ export function report(again: () => void): { element: HTMLElement; render(sessio
     }
     const { clock } = session;
     const rate = clock.rate();
-    const key = [document.documentElement.lang, clock.loadMs, clock.firstMs, clock.median(), clock.count, rate].join();
+    const key = [
+      document.documentElement.lang,
+      clock.loadMs,
+      clock.firstMs,
+      clock.median(),
+      clock.count,
+      rate,
+    ].join();
     // A run changes these numbers once; typing in the meantime must not flicker them.
     if (key === drawn) return;
     drawn = key;

@@ -54,6 +54,7 @@ export const en = {
     running: (device: string, dtype: string) => `running on ${device}, ${dtype}`,
     fallback: (reason: string) => `Running on the CPU instead of WebGPU: ${reason}`,
     change: 'Change model',
+    unload: 'Unload',
     choose: 'Choose a model',
     close: 'Close',
     offered: 'Known to fit this task',
@@ -65,7 +66,8 @@ export const en = {
     use: 'Use',
     disk: 'From your disk',
     dropHere: 'Drop a model folder here, or anywhere on the panel.',
-    diskHint: 'config.json, the tokenizer and model.safetensors are enough. They are read here and sent nowhere.',
+    diskHint:
+      'config.json, the tokenizer and model.safetensors are enough. They are read here and sent nowhere.',
     folder: 'Choose a folder',
     files: 'Choose files',
     nothingUseful: 'There is no config.json in it, so it is no model folder.',
@@ -79,12 +81,13 @@ export const en = {
     noticeFile: 'notice',
   },
   offer: {
-    title: 'Ask before downloading',
+    title: 'Nothing downloaded yet',
     hub: (id: string, size: string) =>
       `No model for this task ships with the page. The button fetches ${id} from huggingface.co: about ${size}.`,
     kept: 'It is quantized as it arrives and kept in your browser’s cache, so the next visit needs no network.',
     licence: (author: string, licence: string) => `By ${author}, ${licence}.`,
-    typed: (id: string) => `The button fetches ${id} from huggingface.co. How large it is, only the hub knows.`,
+    typed: (id: string) =>
+      `The button fetches ${id} from huggingface.co. How large it is, only the hub knows.`,
     local: 'Ready to load: the files are already here.',
   },
   loading: {

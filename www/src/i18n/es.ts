@@ -56,6 +56,7 @@ export const es: Dictionary = {
     running: (device, dtype) => `funciona en ${device}, ${dtype}`,
     fallback: (reason) => `Funciona en la CPU en lugar de WebGPU: ${reason}`,
     change: 'Cambiar modelo',
+    unload: 'Liberar',
     choose: 'Elige un modelo',
     close: 'Cerrar',
     offered: 'Sirven para esta tarea',
@@ -67,7 +68,8 @@ export const es: Dictionary = {
     use: 'Usar',
     disk: 'Desde tu disco',
     dropHere: 'Suelta aquí la carpeta de un modelo, o en cualquier parte del panel.',
-    diskHint: 'Bastan config.json, el tokenizador y model.safetensors. Se leen aquí y no se envían a ningún sitio.',
+    diskHint:
+      'Bastan config.json, el tokenizador y model.safetensors. Se leen aquí y no se envían a ningún sitio.',
     folder: 'Elegir carpeta',
     files: 'Elegir archivos',
     nothingUseful: 'No contiene config.json, así que no es la carpeta de un modelo.',
@@ -81,7 +83,7 @@ export const es: Dictionary = {
     noticeFile: 'aviso',
   },
   offer: {
-    title: 'Antes de descargar',
+    title: 'Aún no se ha descargado nada',
     hub: (id, size) =>
       `La página no trae ningún modelo para esta tarea. El botón descarga ${id} de huggingface.co: unos ${size}.`,
     kept: 'Se cuantiza mientras llega y queda en la caché del navegador; la próxima visita no necesita red.',

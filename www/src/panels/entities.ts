@@ -37,7 +37,12 @@ export const entities: Panel<'token-classification'> = {
 
 function create(host: Host): View<'token-classification'> {
   const texts = () => t().panels.entities;
-  const area = textArea({ label: () => texts().input, value: SAMPLES[0]![0], rows: 6, onInput: host.changed });
+  const area = textArea({
+    label: () => texts().input,
+    value: SAMPLES[0]![0],
+    rows: 6,
+    onInput: host.changed,
+  });
   const modes = segmented<Mode>({
     label: () => texts().mode,
     options: { highlight: () => texts().highlight, redact: () => texts().redact },
@@ -82,7 +87,13 @@ function create(host: Host): View<'token-classification'> {
         host.ask();
       }),
     ),
-    output: h('div', { class: 'stack' }, h('div', { class: 'row spread' }, modes.element, copy), marked, legend),
+    output: h(
+      'div',
+      { class: 'stack' },
+      h('div', { class: 'row spread' }, modes.element, copy),
+      marked,
+      legend,
+    ),
     answer,
     redraw,
     code: () => `await findEntities(text, { aggregation_strategy: 'first' });`,

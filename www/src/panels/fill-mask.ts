@@ -40,7 +40,9 @@ function create(host: Host): View<'fill-mask'> {
       return texts().noMask;
     }
     const found = await run((pipe, options) => pipe(text, { top_k: 6, ...options }));
-    const gaps = Array.isArray(found[0]) ? (found as FillMaskPrediction[][]) : [found as FillMaskPrediction[]];
+    const gaps = Array.isArray(found[0])
+      ? (found as FillMaskPrediction[][])
+      : [found as FillMaskPrediction[]];
     last = { text, gaps };
     redraw();
     const best = gaps[0]![0]!;

@@ -25,8 +25,18 @@ export const nextSentence: Panel<'next-sentence-prediction'> = {
 
 function create(host: Host): View<'next-sentence-prediction'> {
   const texts = () => t().panels.nextSentence;
-  const first = textArea({ label: () => texts().first, value: SAMPLES[0]![0], rows: 3, onInput: host.changed });
-  const second = textArea({ label: () => texts().second, value: SAMPLES[0]![1], rows: 3, onInput: host.changed });
+  const first = textArea({
+    label: () => texts().first,
+    value: SAMPLES[0]![0],
+    rows: 3,
+    onInput: host.changed,
+  });
+  const second = textArea({
+    label: () => texts().second,
+    value: SAMPLES[0]![1],
+    rows: 3,
+    onInput: host.changed,
+  });
   const verdict = h('div', { class: 'stack' });
   let last: NextSentenceScore[] = [];
 

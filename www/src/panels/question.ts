@@ -54,17 +54,30 @@ function create(host: Host): View<'question-answering'> {
     const chosen = candidates[picked];
     if (chosen?.answer) {
       const { start, end } = chosen;
-      fill(marked, context.slice(0, start), h('mark', { class: 'span-mark' }, context.slice(start, end)), context.slice(end));
+      fill(
+        marked,
+        context.slice(0, start),
+        h('mark', { class: 'span-mark' }, context.slice(start, end)),
+        context.slice(end),
+      );
     } else {
       fill(marked, context);
     }
-    const items = candidates.map(({ answer: label, score }) => ({ label: label || texts().none, score, lang: 'en' }));
+    const items = candidates.map(({ answer: label, score }) => ({
+      label: label || texts().none,
+      score,
+      lang: 'en',
+    }));
     const pick = (_: unknown, index: number) => {
       picked = index;
       redraw();
       list.querySelectorAll('button')[index]?.focus();
     };
-    fill(list, h('h4', {}, texts().alternatives), bars(items, { name: texts().alternatives, onPick: pick, picked }));
+    fill(
+      list,
+      h('h4', {}, texts().alternatives),
+      bars(items, { name: texts().alternatives, onPick: pick, picked }),
+    );
   }
 
   return {

@@ -51,7 +51,14 @@ function create(host: Host): View<'feature-extraction'> {
 
   async function answer(run: Run<'feature-extraction'>): Promise<string | null> {
     const wanted = query.value.trim();
-    const unique = [...new Set(lines.value.split('\n').map((line) => line.trim()).filter(Boolean))];
+    const unique = [
+      ...new Set(
+        lines.value
+          .split('\n')
+          .map((line) => line.trim())
+          .filter(Boolean),
+      ),
+    ];
     if (!wanted || unique.length === 0) return null;
     await embedder.embed(run, unique);
     const [vector] = await embedder.embed(run, [wanted]);
@@ -65,7 +72,12 @@ function create(host: Host): View<'feature-extraction'> {
 
   function redraw(): void {
     const shown = ranked.slice(0, SHOWN);
-    const items = shown.map(({ line, score }) => ({ label: line, score, value: number(score, 2), lang: 'en' }));
+    const items = shown.map(({ line, score }) => ({
+      label: line,
+      score,
+      value: number(score, 2),
+      lang: 'en',
+    }));
     fill(list, bars(items, { name: texts().results }));
   }
 

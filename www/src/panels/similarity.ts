@@ -61,7 +61,12 @@ function create(host: Host): View<'feature-extraction'> {
       h(
         'tr',
         {},
-        h('th', { scope: 'row', lang: 'en' }, h('span', { class: 'ordinal' }, `${row + 1} `), h('span', { class: 'sentence' }, sentence)),
+        h(
+          'th',
+          { scope: 'row', lang: 'en' },
+          h('span', { class: 'ordinal' }, `${row + 1} `),
+          h('span', { class: 'sentence' }, sentence),
+        ),
         ...rows.map((other) => cell(cosine(vector, other.vector))),
       ),
     );

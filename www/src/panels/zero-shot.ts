@@ -5,7 +5,8 @@ import { percent, t } from '../i18n/index.js';
 import type { ZeroShotResult } from 'tareas';
 import type { Host, Panel, Run, View } from './panel.js';
 
-const TEXT = 'The new telescope has sent back its first pictures of a galaxy thirteen billion light years away.';
+const TEXT =
+  'The new telescope has sent back its first pictures of a galaxy thirteen billion light years away.';
 const LABELS = ['science', 'politics', 'sport', 'cooking'];
 
 export const zeroShot: Panel<'zero-shot-classification'> = {
@@ -58,7 +59,10 @@ function create(host: Host): View<'zero-shot-classification'> {
     answer,
     redraw,
     code: () =>
-      `await judge(text, ${JSON.stringify(labels.values())}, { multi_label: ${multi.checked} });`.replaceAll('","', '", "'),
+      `await judge(text, ${JSON.stringify(labels.values())}, { multi_label: ${multi.checked} });`.replaceAll(
+        '","',
+        '", "',
+      ),
   };
 }
 
@@ -67,7 +71,13 @@ function labelEditor(initial: string[], onChange: () => void): { element: HTMLEl
   const texts = () => t().panels.zeroShot;
   let values = [...initial];
   const chips = h('ul', { class: 'row chips', 'aria-label': () => texts().labels });
-  const input = h('input', { type: 'text', id: uid('label'), autocomplete: 'off', lang: 'en', placeholder: () => texts().newLabel });
+  const input = h('input', {
+    type: 'text',
+    id: uid('label'),
+    autocomplete: 'off',
+    lang: 'en',
+    placeholder: () => texts().newLabel,
+  });
 
   function set(next: string[]): void {
     values = next;
@@ -76,12 +86,15 @@ function labelEditor(initial: string[], onChange: () => void): { element: HTMLEl
   }
 
   function remover(value: string): HTMLElement {
-    const cross = on(h('button', { type: 'button', class: 'cross', 'aria-label': () => t().common.remove(value) }, '×'), {
-      click: () => {
-        set(values.filter((other) => other !== value));
-        input.focus();
+    const cross = on(
+      h('button', { type: 'button', class: 'cross', 'aria-label': () => t().common.remove(value) }, '×'),
+      {
+        click: () => {
+          set(values.filter((other) => other !== value));
+          input.focus();
+        },
       },
-    });
+    );
     return cross;
   }
 
@@ -108,7 +121,12 @@ function labelEditor(initial: string[], onChange: () => void): { element: HTMLEl
     { class: 'field' },
     h('label', { for: input.id }, () => texts().labels),
     chips,
-    h('div', { class: 'row nowrap' }, input, button(() => t().common.add, 'button', add)),
+    h(
+      'div',
+      { class: 'row nowrap' },
+      input,
+      button(() => t().common.add, 'button', add),
+    ),
   );
   return { element, values: () => values };
 }

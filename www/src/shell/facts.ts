@@ -10,7 +10,12 @@ declare const ENGINE_BYTES: number;
 export function mountFacts(): void {
   const texts = () => t().site.facts;
   const value = h('dd', { 'data-testid': 'first-answer' });
-  const timed = h('div', {}, h('dt', {}, () => texts().firstAnswer), value);
+  const timed = h(
+    'div',
+    {},
+    h('dt', {}, () => texts().firstAnswer),
+    value,
+  );
   const show = () => {
     const { state, ms } = firstAnswer;
     timed.hidden = state === 'unasked';
@@ -21,7 +26,17 @@ export function mountFacts(): void {
   follow(value, show);
   slot('facts').replaceChildren(
     timed,
-    h('div', {}, h('dt', {}, () => texts().engine), h('dd', {}, () => megabytes(ENGINE_BYTES))),
-    h('div', {}, h('dt', {}, () => texts().servers), h('dd', {}, () => number(0))),
+    h(
+      'div',
+      {},
+      h('dt', {}, () => texts().engine),
+      h('dd', {}, () => megabytes(ENGINE_BYTES)),
+    ),
+    h(
+      'div',
+      {},
+      h('dt', {}, () => texts().servers),
+      h('dd', {}, () => number(0)),
+    ),
   );
 }

@@ -16,7 +16,11 @@ export function mountHeader(): void {
 }
 
 export function mountFooter(): void {
-  fill(slot('footer'), h('p', {}, () => t().site.footer), h('p', {}, () => t().site.fonts));
+  fill(
+    slot('footer'),
+    h('p', {}, () => t().site.footer),
+    h('p', {}, () => t().site.fonts),
+  );
 }
 
 function languageSelect(): HTMLElement {

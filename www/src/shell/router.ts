@@ -20,10 +20,19 @@ export function mountRouter(): void {
 function mountNavigation(): void {
   const families = [...new Set(PANELS.map((panel) => panel.family))];
   const groups = families.map((family) => {
-    const items = PANELS.filter((panel) => panel.family === family).map((panel) => h('li', {}, navLink(panel)));
+    const items = PANELS.filter((panel) => panel.family === family).map((panel) =>
+      h('li', {}, navLink(panel)),
+    );
     const list = h('ul', {}, ...items);
     // With one family only, its heading would say nothing.
-    return families.length > 1 ? h('div', {}, h('h2', {}, () => t().families[family]), list) : list;
+    return families.length > 1
+      ? h(
+          'div',
+          {},
+          h('h2', {}, () => t().families[family]),
+          list,
+        )
+      : list;
   });
   const nav = slot('nav');
   follow(nav, () => nav.setAttribute('aria-label', t().site.tasks));
@@ -38,7 +47,12 @@ function navLink(panel: AnyPanel): HTMLAnchorElement {
     { href: `#/${panel.id}` },
     svg('0 0 24 24', panel.glyph, 'tile'),
     h('span', {}, () => t().panels[panel.id].nav),
-    builtIn && h('span', { class: 'dot', title: () => t().common.builtIn }, h('span', { class: 'visually-hidden' }, () => t().common.builtIn)),
+    builtIn &&
+      h(
+        'span',
+        { class: 'dot', title: () => t().common.builtIn },
+        h('span', { class: 'visually-hidden' }, () => t().common.builtIn),
+      ),
   );
   links.set(panel.id, link);
   return link;

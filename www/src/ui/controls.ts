@@ -26,7 +26,14 @@ export function textArea(options: FieldOptions & { rows: number }): Field {
 
 export function textField(options: FieldOptions): Field {
   const { lang = 'en' } = options;
-  const control = h('input', { id: uid('field'), type: 'text', lang, dir: 'auto', autocomplete: 'off', spellcheck: 'false' });
+  const control = h('input', {
+    id: uid('field'),
+    type: 'text',
+    lang,
+    dir: 'auto',
+    autocomplete: 'off',
+    spellcheck: 'false',
+  });
   return field(control, options);
 }
 
@@ -51,11 +58,18 @@ function field(control: HTMLTextAreaElement | HTMLInputElement, options: FieldOp
 /** Numbered buttons that put a prepared text into the inputs. */
 export function samples(count: number, pick: (index: number) => void): HTMLElement {
   const buttons = Array.from({ length: count }, (_, index) =>
-    on(h('button', { type: 'button', class: 'chip' }, () => t().common.sample(index + 1)), {
-      click: () => pick(index),
-    }),
+    on(
+      h('button', { type: 'button', class: 'chip' }, () => t().common.sample(index + 1)),
+      {
+        click: () => pick(index),
+      },
+    ),
   );
-  return h('div', { class: 'row samples', role: 'group', 'aria-label': () => t().common.samples }, ...buttons);
+  return h(
+    'div',
+    { class: 'row samples', role: 'group', 'aria-label': () => t().common.samples },
+    ...buttons,
+  );
 }
 
 export interface Choice<T extends string> {
@@ -71,7 +85,12 @@ interface ChoiceOptions<T extends string> {
 }
 
 /** Radio buttons that look like one switch; arrows move, as in any radio group. */
-export function segmented<T extends string>({ label, options, value, onChange }: ChoiceOptions<T>): Choice<T> {
+export function segmented<T extends string>({
+  label,
+  options,
+  value,
+  onChange,
+}: ChoiceOptions<T>): Choice<T> {
   const name = uid('segment');
   const inputs: HTMLInputElement[] = [];
   const items = (Object.entries(options) as [T, Text][]).map(([key, text]) => {
@@ -82,7 +101,12 @@ export function segmented<T extends string>({ label, options, value, onChange }:
     return h('span', {}, input, h('label', { for: input.id }, text));
   });
   return {
-    element: h('fieldset', { class: 'segmented' }, h('legend', { class: 'visually-hidden' }, label), ...items),
+    element: h(
+      'fieldset',
+      { class: 'segmented' },
+      h('legend', { class: 'visually-hidden' }, label),
+      ...items,
+    ),
     get value() {
       return (inputs.find((input) => input.checked)?.value ?? value) as T;
     },

@@ -1,6 +1,9 @@
 /** `GIVEN_NAME` reads better as `given name`. */
 export function humanLabel(label: string): string {
-  return label.replace(/^[BI]-/, '').replaceAll('_', ' ').toLowerCase();
+  return label
+    .replace(/^[BI]-/, '')
+    .replaceAll('_', ' ')
+    .toLowerCase();
 }
 
 /**

@@ -27,7 +27,10 @@ function open(element: HTMLElement, rows: [string, string][]): void {
   tip.hidden = false;
   const target = element.getBoundingClientRect();
   const box = tip.getBoundingClientRect();
-  const left = Math.max(8, Math.min(target.left + target.width / 2 - box.width / 2, innerWidth - box.width - 8));
+  const left = Math.max(
+    8,
+    Math.min(target.left + target.width / 2 - box.width / 2, innerWidth - box.width - 8),
+  );
   const above = target.top - box.height - 8;
   tip.style.setProperty('left', `${left}px`);
   tip.style.setProperty('top', `${above > 8 ? above : target.bottom + 8}px`);
