@@ -254,6 +254,9 @@ describe('input', () => {
     assert.deepEqual((await qa.call('q', 'c', { top_k: 2 })).options, { top_k: 2 });
     assert.deepEqual((await qa.call(one, { top_k: 2 })).input, one);
     assert.deepEqual((await qa.call([one, one])).input, [one, one]);
+    assert.deepEqual((await qa.call(['q', 'q'], 'c')).input, [one, one]);
+    assert.deepEqual((await qa.call(['q', 'q'], ['c', 'c'])).input, [one, one]);
+    await fails(qa.call(['q', 'q'], ['c']), 'input', /pair up/);
     await fails(qa.call('q'), 'input');
     await fails(qa.call('q', 'c', 'd'), 'input');
     const zs = await make('zero-shot-classification');

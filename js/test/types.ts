@@ -55,6 +55,7 @@ export async function tasks(): Promise<void> {
   is<Answer[]>().a(await answer('q', 'c', { top_k: 3 }));
   is<Answer>().a(await answer({ question: 'q', context: 'c' }));
   is<Answer[]>().a(await answer([{ question: 'q', context: 'c' }]));
+  is<Answer[]>().a(await answer(['q', 'r'], 'c'));
   // @ts-expect-error the context is missing
   await answer('q');
 

@@ -66,13 +66,25 @@ export function close(ours, theirs, text, tolerance, path = 'result') {
   } else assert.equal(ours, theirs, path);
 }
 
-/** A call of a Python pipeline as ours; null for options that only Python has. */
-export function call({ task, args, kwargs }) {
+/** Where we mean to differ from Python, as tests/tasks.rs says and why. */
+function differs({ task, kwargs, error }) {
+  if (task === 'question-answering') {
+    // Python cuts questions without telling and counts wrong; its tokenizer panics on short windows.
+    return 'max_question_len' in kwargs || (error?.startsWith('PanicException') && !('doc_stride' in kwargs));
+  }
+  // Long texts without aggregation work here.
+  return task === 'token-classification' && (error?.includes('`stride` was provided') ?? false);
+}
+
+/** A call of a Python pipeline as ours; null for what only Python has or does. */
+export function call(entry) {
+  const { task, args, kwargs } = entry;
+  if (differs(entry)) return null;
   const { batch_size: _, ...rest } = kwargs;
   if ('truncation' in rest || 'padding' in rest) return null;
   if (task === 'question-answering') {
     const { question, context, ...options } = rest;
-    return { args: [{ question, context }, options], text: context };
+    return { args: [question, context, options], text: context };
   }
   return { args: [...args, rest], text: args[0] };
 }

@@ -1,5 +1,13 @@
 import { TareasError } from '../errors.js';
-import { asText, isRecord, mapInput, splitArgs, type CallOptions, type TaskDefinition } from './common.js';
+import {
+  asText,
+  asTextOrTexts,
+  isRecord,
+  mapInput,
+  splitArgs,
+  type CallOptions,
+  type TaskDefinition,
+} from './common.js';
 
 export interface QuestionAnsweringInput {
   question: string;
@@ -9,13 +17,13 @@ export interface QuestionAnsweringInput {
 export interface QuestionAnsweringOptions<K extends number = number> extends CallOptions {
   /** How many answers, best first. Default 1. */
   top_k?: K;
-  /** Tokens that neighbouring windows of a long context share. Default 128. */
+  /** Tokens that neighbouring windows of a long context share. Default 128, at most half a window. */
   doc_stride?: number;
   /** Longest answer, in tokens. Default 15. */
   max_answer_len?: number;
-  /** Tokens of one window with its question. Default 384. */
+  /** Tokens of one window with its question. Default 384, at most what the model takes. */
   max_seq_len?: number;
-  /** Longest question, in tokens. Default 64. */
+  /** Longest question, in tokens; the rest is cut. Default: no limit. */
   max_question_len?: number;
   /** Whether "no answer" (an empty string) may win. Default false. */
   handle_impossible_answer?: boolean;
@@ -39,6 +47,12 @@ export type QuestionAnsweringResult<K extends number> = number extends K
     : Answer[];
 
 export interface QuestionAnsweringCall {
+  /** Several questions, each with its context or all about one. */
+  <K extends number = 1>(
+    questions: readonly string[],
+    context: string | readonly string[],
+    options?: QuestionAnsweringOptions<K>,
+  ): Promise<QuestionAnsweringResult<K>[]>;
   <K extends number = 1>(
     question: string,
     context: string,
@@ -62,6 +76,29 @@ function asQuestion(value: unknown, what: string): QuestionAnsweringInput {
   };
 }
 
+/** Lists of questions and contexts, side by side; one of a kind goes with all of the other. */
+function zip(question: unknown, context: unknown): QuestionAnsweringInput | QuestionAnsweringInput[] {
+  const questions = asTextOrTexts(question, 'question');
+  const contexts = asTextOrTexts(context, 'context');
+  if (typeof questions === 'string' && typeof contexts === 'string') {
+    return { question: questions, context: contexts };
+  }
+  const count = Math.max(
+    ...[questions, contexts].map((list) => (typeof list === 'string' ? 0 : list.length)),
+  );
+  const at = (list: string | string[], index: number) => (typeof list === 'string' ? list : list[index]);
+  return Array.from({ length: count }, (_, index) => {
+    const pair = { question: at(questions, index), context: at(contexts, index) };
+    if (pair.question === undefined || pair.context === undefined) {
+      throw new TareasError(
+        'input',
+        `${questions.length} questions and ${contexts.length} contexts do not pair up`,
+      );
+    }
+    return pair as QuestionAnsweringInput;
+  });
+}
+
 export const questionAnswering: TaskDefinition = {
   id: 'question-answering',
   options: [
@@ -74,9 +111,10 @@ export const questionAnswering: TaskDefinition = {
     'align_to_words',
   ],
   read(args) {
-    if (typeof args[0] === 'string') {
+    const [first] = args;
+    if (typeof first === 'string' || (Array.isArray(first) && typeof first[0] === 'string')) {
       const { inputs, options } = splitArgs(args, 2, 2);
-      return { input: asQuestion({ question: inputs[0], context: inputs[1] }, 'input'), options };
+      return { input: zip(inputs[0], inputs[1]), options };
     }
     const { inputs, options } = splitArgs(args, 1, 1);
     return { input: mapInput(inputs[0], 'input', asQuestion), options };
