@@ -17,6 +17,7 @@ pub mod token_classification;
 pub mod zero_shot_classification;
 
 pub use encoder::{Encoder, Info};
+pub use io::Strings;
 pub use loader::{DeviceChoice, LoadOptions, Loader, Opened, TextEncoder};
 pub use registry::{head_of, Task};
 
