@@ -170,7 +170,7 @@ fn browser(tally: &mut Tally) {
     if !tally.check("test packages", || tests.install()) {
         return;
     }
-    for script in ["test:node", "test:browser", "test:consume"] {
+    for script in ["test:node", "test:browser", "test:demo", "test:consume"] {
         if tests.has_script(script) {
             tally.tests(script, || Ok(Browsers::ensure()?.announce(tests.script(script))));
         }
