@@ -34,7 +34,7 @@ fn main(
     if row >= params.count {
         return;
     }
-    let v = weight4(row, k4, params.k4s);
+    let v = decode4(fetch4(row, k4, params.k4s));
 #for i in 0..4
     if k4 * 4u + ${i}u < params.h {
 #if ADD

@@ -25,8 +25,8 @@ fn pack(v: vec4<f32>) -> Four {
 }
 #endif
 
-var<workgroup> x_tile: array<Four, ${X_TILE}>;
-var<workgroup> w_tile: array<Four, ${W_TILE}>;
+var<workgroup> x_tile: array<Four, ${TILE}>;
+var<workgroup> w_tile: array<Four, ${TILE}>;
 
 @compute @workgroup_size(${THREADS})
 fn main(
@@ -35,49 +35,56 @@ fn main(
 ) {
     let tx = t % ${TX}u;
     let ty = t / ${TX}u;
-    let row0 = group.y * ${TILE_M}u;
-    let n0 = group.x * ${TILE_N}u;
+    let row0 = group.y * ${SIDE}u;
+    let n0 = group.x * ${SIDE}u;
 #for i in 0..ROWS
 #for j in 0..COLUMNS
     var sum${i}_${j} = 0.0;
 #endfor
 #endfor
 
-    for (var k0 = 0u; k0 < params.k4s; k0 += 8u) {
-#for i in 0..X_LOADS
-        {
-            let e = t + ${i}u * ${THREADS}u;
-            let row = e / 8u;
-            let c = e % 8u;
-            x_tile[c * ${TILE_M}u + (row ^ c)] = pack(load_x(row0 + row, k0 + c));
-        }
+    // What this thread brings to the tiles. The next tile's words are asked for before the current
+    // one is multiplied, so that memory works while the arithmetic does.
+#for i in 0..LOADS
+    let at${i} = t + ${i}u * ${THREADS}u;
+    let x_row${i} = row0 + at${i} / 8u;
+    // Past the last row the values do not matter: their outputs are not stored.
+    let w_row${i} = min(n0 + at${i} / 8u, params.n - 1u);
+    var x${i} = load_x(x_row${i}, at${i} % 8u);
+    var w${i} = fetch4(w_row${i}, at${i} % 8u, params.k4s);
 #endfor
-#for i in 0..W_LOADS
+
+    for (var k0 = 0u; k0 < params.k4s; k0 += 8u) {
+#for i in 0..LOADS
         {
-            let e = t + ${i}u * ${THREADS}u;
-            let row = e / 8u;
-            let c = e % 8u;
-            // Past the last row the values do not matter: their outputs are not stored.
-            let w = weight4(min(n0 + row, params.n - 1u), k0 + c, params.k4s);
-            w_tile[c * ${TILE_N}u + (row ^ c)] = pack(w);
+            let c = at${i} % 8u;
+            let swizzled = (at${i} / 8u) ^ c;
+            x_tile[c * ${SIDE}u + swizzled] = pack(x${i});
+            w_tile[c * ${SIDE}u + swizzled] = pack(decode4(w${i}));
         }
 #endfor
         workgroupBarrier();
+        if k0 + 8u < params.k4s {
+#for i in 0..LOADS
+            x${i} = load_x(x_row${i}, k0 + 8u + at${i} % 8u);
+            w${i} = fetch4(w_row${i}, k0 + 8u + at${i} % 8u, params.k4s);
+#endfor
+        }
         for (var c = 0u; c < 8u; c++) {
-            let x_at = c * ${TILE_M}u + (ty ^ c);
-            let w_at = c * ${TILE_N}u + (tx ^ c);
+            let x_at = c * ${SIDE}u + (ty ^ c);
+            let w_at = c * ${SIDE}u + (tx ^ c);
 #for j in 0..COLUMNS
-            let w${j} = vec4<f32>(w_tile[w_at + ${j}u * ${TX}u]);
+            let b${j} = vec4<f32>(w_tile[w_at + ${j}u * ${TX}u]);
 #endfor
 #for i in 0..ROWS
             {
                 let a = vec4<f32>(x_tile[x_at + ${i}u * ${TY}u]);
 #for j in 0..COLUMNS
                 // Four separate steps become four fused multiply-adds; dot() would add a fifth.
-                sum${i}_${j} += a.x * w${j}.x;
-                sum${i}_${j} += a.y * w${j}.y;
-                sum${i}_${j} += a.z * w${j}.z;
-                sum${i}_${j} += a.w * w${j}.w;
+                sum${i}_${j} += a.x * b${j}.x;
+                sum${i}_${j} += a.y * b${j}.y;
+                sum${i}_${j} += a.z * b${j}.z;
+                sum${i}_${j} += a.w * b${j}.w;
 #endfor
             }
 #endfor

@@ -17,10 +17,10 @@
 @group(0) @binding(2) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> scales: array<f32>;
 
-var<workgroup> x_tile: array<vec4<u32>, ${X_TILE}>;      // [2][2][TILE_M]
-var<workgroup> w_tile: array<vec4<u32>, ${W_TILE}>;      // [2][2][TILE_N]
-var<workgroup> x_scales: array<f32, ${X_SCALES}>;        // [2][TILE_M]
-var<workgroup> w_scales: array<f32, ${W_SCALES}>;        // [2][TILE_N]
+var<workgroup> x_tile: array<vec4<u32>, ${TILE}>;      // [2][2][SIDE]
+var<workgroup> w_tile: array<vec4<u32>, ${TILE}>;      // [2][2][SIDE]
+var<workgroup> x_scales: array<f32, ${SCALES}>;        // [2][SIDE]
+var<workgroup> w_scales: array<f32, ${SCALES}>;        // [2][SIDE]
 
 #if FORMAT == q4
 // Four nibbles in the low halves of four bytes, 0..15 with zero 8 -> four signed bytes.
@@ -45,8 +45,8 @@ fn main(
 ) {
     let tx = t % ${TX}u;
     let ty = t / ${TX}u;
-    let row0 = group.y * ${TILE_M}u;
-    let n0 = group.x * ${TILE_N}u;
+    let row0 = group.y * ${SIDE}u;
+    let n0 = group.x * ${SIDE}u;
     let blocks = params.k4s / 8u;
 #for i in 0..ROWS
 #for j in 0..COLUMNS
@@ -57,8 +57,8 @@ fn main(
     for (var block0 = 0u; block0 < blocks; block0 += 2u) {
         {
             // load_x gives zeros past the last row and past K.
-            let row = t % ${TILE_M}u;
-            let block = t / ${TILE_M}u;
+            let row = t % ${SIDE}u;
+            let block = t / ${SIDE}u;
             let k4 = (block0 + block) * 8u;
 #for i in 0..8
             let v${i} = load_x(row0 + row, k4 + ${i}u);
@@ -68,46 +68,46 @@ fn main(
             most = max(most, largest(v${i}));
 #endfor
             let inverse = select(0.0, 127.0 / most, most > 0.0);
-            let at = block * 2u * ${TILE_M}u + row;
+            let at = block * 2u * ${SIDE}u + row;
             x_tile[at] = vec4<u32>(quantize(v0, inverse), quantize(v1, inverse),
                 quantize(v2, inverse), quantize(v3, inverse));
-            x_tile[at + ${TILE_M}u] = vec4<u32>(quantize(v4, inverse), quantize(v5, inverse),
+            x_tile[at + ${SIDE}u] = vec4<u32>(quantize(v4, inverse), quantize(v5, inverse),
                 quantize(v6, inverse), quantize(v7, inverse));
-            x_scales[block * ${TILE_M}u + row] = most / 127.0;
+            x_scales[block * ${SIDE}u + row] = most / 127.0;
         }
         {
             // Past the last row the values do not matter (their outputs are not stored); past
             // the last block they meet zeros of x.
-            let row = t % ${TILE_N}u;
-            let block = t / ${TILE_N}u;
+            let row = t % ${SIDE}u;
+            let block = t / ${SIDE}u;
             let block_at = min(n0 + row, params.n - 1u) * blocks + min(block0 + block, blocks - 1u);
-            let at = block * 2u * ${TILE_N}u + row;
+            let at = block * 2u * ${SIDE}u + row;
 #if FORMAT == q8
             w_tile[at] = weights[2u * block_at];
-            w_tile[at + ${TILE_N}u] = weights[2u * block_at + 1u];
+            w_tile[at + ${SIDE}u] = weights[2u * block_at + 1u];
 #else
             let w = weights[block_at];
             let low = signed_bytes(w & vec4<u32>(0x0F0F0F0Fu));
             let high = signed_bytes((w >> vec4<u32>(4u)) & vec4<u32>(0x0F0F0F0Fu));
             w_tile[at] = vec4<u32>(low.x, high.x, low.y, high.y);
-            w_tile[at + ${TILE_N}u] = vec4<u32>(low.z, high.z, low.w, high.w);
+            w_tile[at + ${SIDE}u] = vec4<u32>(low.z, high.z, low.w, high.w);
 #endif
-            w_scales[block * ${TILE_N}u + row] = scales[block_at];
+            w_scales[block * ${SIDE}u + row] = scales[block_at];
         }
         workgroupBarrier();
         for (var block = 0u; block < 2u; block++) {
-            let x_at = block * 2u * ${TILE_M}u + ty;
-            let w_at = block * 2u * ${TILE_N}u + tx;
+            let x_at = block * 2u * ${SIDE}u + ty;
+            let w_at = block * 2u * ${SIDE}u + tx;
 #for j in 0..COLUMNS
             let w${j}_0 = w_tile[w_at + ${j}u * ${TX}u];
-            let w${j}_1 = w_tile[w_at + ${TILE_N}u + ${j}u * ${TX}u];
-            let w_scale${j} = w_scales[block * ${TILE_N}u + tx + ${j}u * ${TX}u];
+            let w${j}_1 = w_tile[w_at + ${SIDE}u + ${j}u * ${TX}u];
+            let w_scale${j} = w_scales[block * ${SIDE}u + tx + ${j}u * ${TX}u];
 #endfor
 #for i in 0..ROWS
             {
                 let a0 = x_tile[x_at + ${i}u * ${TY}u];
-                let a1 = x_tile[x_at + ${TILE_M}u + ${i}u * ${TY}u];
-                let x_scale = x_scales[block * ${TILE_M}u + ty + ${i}u * ${TY}u];
+                let a1 = x_tile[x_at + ${SIDE}u + ${i}u * ${TY}u];
+                let x_scale = x_scales[block * ${SIDE}u + ty + ${i}u * ${TY}u];
 #for j in 0..COLUMNS
                 {
                     let q = dot4I8Packed(a0.x, w${j}_0.x) + dot4I8Packed(a0.y, w${j}_0.y)

@@ -32,7 +32,7 @@ fn main(
 #endfor
 #for r in 0..4
         {
-            let w = weight4(row${r}, k4, params.k4s);
+            let w = decode4(fetch4(row${r}, k4, params.k4s));
 #for m in 0..M_MAX
             sum${r}_${m} += dot(w, x${m});
 #endfor

@@ -4,7 +4,7 @@
 
 use pollster::block_on;
 use tareas::cpu::Activation;
-use tareas::gpu::{Acceleration, Device, DeviceOptions};
+use tareas::gpu::{Acceleration, Device, DeviceOptions, WeightShape};
 use tareas::ops::LinearOptions;
 use tareas::plan::{HostValue, Recorder, Runtime, WeightId};
 use tareas::tensor::{DType, Format, HostWeight, Matrix};
@@ -53,8 +53,8 @@ const VOCABULARY: usize = 1000;
 
 impl Encoder {
     fn new(device: &Device, format: Format, [m, h, heads]: [usize; 3]) -> Result<Self> {
-        let shapes = [[VOCABULARY, h], [3 * h, h], [h, h], [4 * h, h], [h, 4 * h], [h, h]];
-        let matrices = (1..).zip(shapes).map(|(seed, [n, k])| matrix(seed, format, n, k));
+        let matrices =
+            (1..).zip(Encoder::shapes(h)).map(|(seed, [n, k])| matrix(seed, format, n, k));
         let vectors = [vec![1.0; h], numbers(9, 4 * h, 0.1)].map(HostWeight::Vector);
         let mut runtime = Runtime::gpu(device.clone());
         for (id, weight) in matrices.chain(vectors).enumerate() {
@@ -65,36 +65,43 @@ impl Encoder {
         Ok(Encoder { runtime, m, h, heads, ids, segments })
     }
 
-    fn run(&mut self) -> Result<Vec<f32>> {
-        let (m, h, heads) = (self.m, self.h, self.heads);
+    /// The shapes of the weights, by id.
+    fn shapes(h: usize) -> [[usize; 2]; 6] {
+        [[VOCABULARY, h], [3 * h, h], [h, h], [4 * h, h], [h, 4 * h], [h, h]]
+    }
+
+    fn record(g: &mut Recorder, [m, h, heads]: [usize; 3]) {
         let [words, qkv, out, up, down, pooler] = [0, 1, 2, 3, 4, 5].map(WeightId);
         let (gamma, bias) = (WeightId(6), WeightId(7));
         let options = |activation, residual| LinearOptions { activation, residual };
-        let record = |g: &mut Recorder| {
-            let ids = g.input("ids", [m], DType::U32);
-            let segments = g.input("segments", [m, 2], DType::U32);
-            let first = g.input("first", [1], DType::U32);
-            let x = g.embedding(&[(ids, words)], h);
-            let a = g.linear(x, qkv, Some(bias), [3 * h, h], options(Activation::None, None));
-            let a = g.attention(a, segments, heads, 1.0 / ((h / heads) as f32).sqrt());
-            let x = g.linear(a, out, Some(bias), [h, h], options(Activation::None, Some(x)));
-            let x = g.layer_norm(x, gamma, bias, 1e-12);
-            let f = g.linear(x, up, Some(bias), [4 * h, h], options(Activation::Gelu, None));
-            let x = g.linear(f, down, Some(bias), [h, 4 * h], options(Activation::None, Some(x)));
-            let x = g.layer_norm(x, gamma, bias, 1e-12);
-            let cls = g.gather_rows(x, first);
-            let y = g.linear(cls, pooler, Some(bias), [h, h], options(Activation::Tanh, None));
-            g.output("last_hidden_state", x);
-            g.output("pooled", y);
-        };
+        let ids = g.input("ids", [m], DType::U32);
+        let segments = g.input("segments", [m, 2], DType::U32);
+        let first = g.input("first", [1], DType::U32);
+        let x = g.embedding(&[(ids, words)], h);
+        let a = g.linear(x, qkv, Some(bias), [3 * h, h], options(Activation::None, None));
+        let a = g.attention(a, segments, heads, 1.0 / ((h / heads) as f32).sqrt());
+        let x = g.linear(a, out, Some(bias), [h, h], options(Activation::None, Some(x)));
+        let x = g.layer_norm(x, gamma, bias, 1e-12);
+        let f = g.linear(x, up, Some(bias), [4 * h, h], options(Activation::Gelu, None));
+        let x = g.linear(f, down, Some(bias), [h, 4 * h], options(Activation::None, Some(x)));
+        let x = g.layer_norm(x, gamma, bias, 1e-12);
+        let cls = g.gather_rows(x, first);
+        let y = g.linear(cls, pooler, Some(bias), [h, h], options(Activation::Tanh, None));
+        g.output("last_hidden_state", x);
+        g.output("pooled", y);
+    }
+
+    fn run(&mut self) -> Result<Vec<f32>> {
+        let dims = [self.m, self.h, self.heads];
         let inputs = [
             ("ids", HostValue::U32(&self.ids[..])),
             ("segments", HostValue::U32(&self.segments)),
             ("first", HostValue::U32(&[0])),
         ];
-        let run = self.runtime.run([m, 0, 0, 0], record, &inputs);
+        let record = |g: &mut Recorder| Encoder::record(g, dims);
+        let run = self.runtime.run([self.m, 0, 0, 0], record, &inputs);
         let mut outputs = block_on(run)?;
-        assert_eq!(outputs.take("pooled")?.len(), h);
+        assert_eq!(outputs.take("pooled")?.len(), self.h);
         outputs.take("last_hidden_state")
     }
 }
@@ -122,6 +129,21 @@ fn a_warm_run_creates_nothing_and_submits_once() {
     assert_eq!(warm.read_backs, cold.read_backs + 1);
     // 7 for the layer; embedding, gather and pooler
     assert_eq!(warm.dispatches, cold.dispatches + 7 + 3);
+}
+
+#[test]
+fn pipelines_compile_before_the_weights_arrive() {
+    let Some(device) = gpu(DeviceOptions::default()) else { return };
+    let dims = [20, 64, 4];
+    let runtime = Runtime::gpu(device.clone());
+    let matrix = |[n, k]: [usize; 2]| WeightShape::Matrix { format: Format::Q8, n, k };
+    let mut shapes: Vec<WeightShape> = Encoder::shapes(64).into_iter().map(matrix).collect();
+    shapes.extend([WeightShape::Vector; 2]);
+    runtime.prepare(|g| Encoder::record(g, dims), &shapes).unwrap();
+    let prepared = device.counters().pipelines;
+    assert!(prepared > 0);
+    Encoder::new(&device, Format::Q8, dims).unwrap().run().unwrap();
+    assert_eq!(device.counters().pipelines, prepared);
 }
 
 #[test]

@@ -87,7 +87,7 @@ for (const device of ['wasm', 'webgpu']) {
     test('question answering marks the answer and its alternatives', async () => {
       const page = await openWith('question', 'bert-qa');
       const question = 'Who lives in Paris?';
-      await page.getByLabel('Question').fill(question);
+      await page.getByLabel('Question', { exact: true }).fill(question);
       await page.getByLabel('Text', { exact: true }).fill(CONTEXT);
       await ask(page, 'Download and ask');
       const expected = await golden('bert-qa', [], { question, context: CONTEXT, top_k: 3 });
@@ -121,7 +121,8 @@ for (const device of ['wasm', 'webgpu']) {
       await page.context().close();
     });
 
-    test('two gaps get a list each', async () => {
+    // Nothing in it is the device's business, and a load on the software adapter takes its time.
+    test('two gaps get a list each', { skip: device === 'webgpu' }, async () => {
       const page = await openWith('fillMask', 'bert-mlm');
       await page.getByLabel('Text with a gap').fill('[MASK] lives in [MASK]!');
       await ask(page, 'Download and ask');
@@ -134,8 +135,8 @@ for (const device of ['wasm', 'webgpu']) {
 
     test('next-sentence prediction', async () => {
       const page = await openWith('nextSentence', 'bert-nsp');
-      await page.getByLabel('First sentence').fill('who lives in Paris?');
-      await page.getByLabel('Second sentence').fill('John lives in London.');
+      await page.getByLabel('First sentence', { exact: true }).fill('who lives in Paris?');
+      await page.getByLabel('Second sentence', { exact: true }).fill('John lives in London.');
       await ask(page, 'Download and ask');
       const { probabilities } = await golden('bert-nsp', ['who lives in Paris?', 'John lives in London.']);
       assertBars(await readBars(page), [

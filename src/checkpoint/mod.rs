@@ -9,6 +9,7 @@ mod header;
 mod index;
 mod manifest;
 mod names;
+mod pack;
 mod part;
 mod reader;
 
@@ -17,4 +18,5 @@ pub use header::{Entry, Header};
 pub use index::Index;
 pub use manifest::{Declared, Kind, Manifest, Scope};
 pub use names::{Names, Role};
+pub use pack::{dtype_name, Packer};
 pub use reader::{Other, Reader, Sink};

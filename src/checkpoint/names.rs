@@ -68,15 +68,25 @@ impl Names {
     /// Checks the names of a whole checkpoint: every one has a role, every declared weight is
     /// there.
     pub fn check<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<()> {
-        let mut unknown = Vec::new();
+        let (mut unknown, mut twice) = (Vec::new(), Vec::new());
         let mut missing: BTreeMap<(usize, usize), &str> =
             self.declared.iter().map(|(name, &at)| (at, name.as_str())).collect();
         for name in names {
             match self.role(name) {
-                Some(Role::Part { weight, part }) => drop(missing.remove(&(weight, part))),
+                Some(Role::Part { weight, part }) => {
+                    if missing.remove(&(weight, part)).is_none() {
+                        twice.push(name);
+                    }
+                }
                 Some(_) => {}
                 None => unknown.push(name),
             }
+        }
+        if !twice.is_empty() {
+            let error = err!(Code::Tensor, "the checkpoint has two tensors for {}", listed(&twice));
+            return Err(
+                error.remedy("old and new names, or names with and without prefix, are mixed")
+            );
         }
         if !missing.is_empty() {
             let names: Vec<&str> = missing.into_values().collect();

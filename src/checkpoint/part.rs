@@ -41,6 +41,15 @@ fn reserve<T>(len: usize, what: &str) -> Result<Vec<T>> {
     Ok(vec)
 }
 
+/// Zeros `[n, k]`.
+fn filled<T: Clone + Default>(n: usize, k: usize, what: &str) -> Result<Vec<T>> {
+    // 32 bits overflow on wasm where 64 would only fail to allocate.
+    let len = n.checked_mul(k).unwrap_or(usize::MAX);
+    let mut vec = reserve(len, what)?;
+    vec.resize(len, T::default());
+    Ok(vec)
+}
+
 impl Assembly {
     /// Memory for a declared weight; `format` is `None` for a vector.
     pub fn new(declared: &Declared, format: Option<Format>) -> Result<Self> {
@@ -48,18 +57,14 @@ impl Assembly {
         let (n, k) = (parts * declared.rows, declared.cols);
         let name = &declared.names[0];
         let weight = match format {
-            None => {
-                let mut vector = reserve(n, name)?;
-                vector.resize(n, 0.0);
-                HostWeight::Vector(vector)
-            }
-            Some(format) => {
-                let mut data = reserve(n * format.row_bytes(k), name)?;
-                data.resize(n * format.row_bytes(k), 0);
-                let mut scales = reserve(n * format.row_scales(k), name)?;
-                scales.resize(n * format.row_scales(k), 0.0);
-                HostWeight::Matrix(Matrix { format, n, k, data, scales })
-            }
+            None => HostWeight::Vector(filled(n, 1, name)?),
+            Some(format) => HostWeight::Matrix(Matrix {
+                format,
+                n,
+                k,
+                data: filled(n, format.row_bytes(k), name)?,
+                scales: filled(n, format.row_scales(k), name)?,
+            }),
         };
         let quantized = vec![Quantized::default(); parts];
         Ok(Assembly { weight: Some(weight), rows: declared.rows, missing: parts, quantized })

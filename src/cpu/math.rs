@@ -27,18 +27,26 @@ pub fn exp(x: V) -> V {
     add_i32(p, shl_i32::<23>(shifted))
 }
 
-/// Abramowitz and Stegun 7.1.26: absolute error 1.5e-7 and f32 rounding, 6e-7 in all.
+/// `erf(x / sqrt 2)`, the normal distribution's mass within ±x: absolute error 4e-7.
+///
+/// A rational minimax fit on ±5.6, beyond which the result is 1 to f32. Half the instructions of
+/// Abramowitz and Stegun 7.1.26, which needs an exponential: over a 128 x 3072 tensor gelu took
+/// 1.1 ms with that one.
 #[inline(always)]
-pub fn erf(x: V) -> V {
-    let a = abs(x);
-    let t = div(splat(1.0), madd(a, splat(0.327_591_1), splat(1.0)));
-    let p = madd(t, splat(1.061_405_4), splat(-1.453_152));
-    let p = madd(p, t, splat(1.421_413_7));
-    let p = madd(p, t, splat(-0.284_496_74));
-    let p = madd(p, t, splat(0.254_829_6));
-    let e = exp(sub(splat(0.0), mul(a, a)));
-    let y = sub(splat(1.0), mul(mul(p, t), e));
-    copy_sign(y, x)
+pub fn normal_erf(x: V) -> V {
+    let x = min(max(x, splat(-5.6)), splat(5.6));
+    let z = mul(x, x);
+    let p = madd(z, splat(2.180_954_7e-10), splat(-4.669_804_5e-8));
+    let p = madd(p, z, splat(7.688_502_6e-6));
+    let p = madd(p, z, splat(4.362_392_1e-4));
+    let p = madd(p, z, splat(9.602_352e-3));
+    let p = madd(p, z, splat(8.068_997_4e-2));
+    let p = madd(p, z, splat(0.797_883_03));
+    let q = madd(z, splat(7.904_802_6e-5), splat(2.098_873_5e-3));
+    let q = madd(q, z, splat(3.167_868e-2));
+    let q = madd(q, z, splat(0.267_788_02));
+    let q = madd(q, z, splat(1.0));
+    div(mul(x, p), q)
 }
 
 /// tanh to 2e-7 absolute, without overflow at any x.
@@ -70,9 +78,9 @@ impl Activation {
         match self {
             Activation::None => x,
             Activation::Gelu => {
-                let half = mul(x, splat(0.5));
-                let e = erf(mul(x, splat(std::f32::consts::FRAC_1_SQRT_2)));
-                madd(half, e, half)
+                // below -5.6 erf is -1 to f32 but for its last bit, which a large x would amplify
+                let half = mul(max(x, splat(-5.6)), splat(0.5));
+                madd(half, normal_erf(x), half)
             }
             Activation::GeluNew => {
                 let half = mul(x, splat(0.5));
@@ -145,9 +153,9 @@ mod tests {
     }
 
     #[test]
-    fn erf_is_within_its_formula() {
-        // 1.5e-7 of the formula, and eight roundings (2^-24 each) of values around 1
-        check(erf, erf64, |a, b| (a - b).abs(), 1.5e-7 + 8.0 * f64::powi(2.0, -24));
+    fn erf_is_within_its_fit() {
+        // of the fit 4e-9; the rest is eleven f32 roundings, most of them damped by z < 1
+        check(normal_erf, |x| erf64(x / std::f64::consts::SQRT_2), |a, b| (a - b).abs(), 4.0e-7);
     }
 
     #[test]
@@ -159,11 +167,12 @@ mod tests {
 
     #[test]
     fn activations_follow_their_definitions() {
+        // erf's 4e-7 times |x| / 2, at most 2.8
         check(
             |x| Activation::Gelu.vector(x),
             |x| 0.5 * x * (1.0 + erf64(x / std::f64::consts::SQRT_2)),
             |a, b| (a - b).abs() / (1.0 + b.abs()),
-            4e-7,
+            1.2e-6,
         );
         check(
             |x| Activation::GeluNew.vector(x),

@@ -47,13 +47,10 @@ impl Activations {
         grow(&mut self.first, blocks);
         for (first, block) in self.first[..blocks].iter_mut().zip(self.values.chunks_exact(BLOCK)) {
             // k mod 4 in 0..2 and in 2..4: the two 16-bit lanes of a column under `Dot::Pairs`
-            let mut half = [0i32; 2];
-            for (i, &a) in block.iter().enumerate() {
-                half[i / 2 % 2] += i32::from(a as i8);
-            }
+            let [low, high] = half_sums(block);
             *first = match dot {
-                Dot::Pairs => (-8 * half[0]) & 0xFFFF | (-8 * half[1]) << 16,
-                _ => -8 * (half[0] + half[1]),
+                Dot::Pairs => (-8 * low) & 0xFFFF | (-8 * high) << 16,
+                _ => -8 * (low + high),
             };
         }
     }
@@ -138,4 +135,19 @@ fn quantize_block<const SIGNED: bool>(x: &[f32], zero: i32, levels: i32, to: &mu
         }
         largest / levels as f32
     }
+}
+
+/// Of 32 signed bytes, the sum of those at k mod 4 in 0..2 and of those in 2..4.
+#[inline(always)]
+fn half_sums(block: &[u8]) -> [i32; 2] {
+    assert!(block.len() == BLOCK);
+    // SAFETY: 32 bytes are read, as asserted.
+    let [a, b] = unsafe { [load(block.as_ptr()), load(block.as_ptr().add(16))] };
+    // a bytewise sum of pairs lands in 16 bits: even lanes the first halves, odd lanes the others
+    let ones = splat_i32(0x0001_0001);
+    let quads = add_i16(add_i16(even_bytes(a), odd_bytes(a)), add_i16(even_bytes(b), odd_bytes(b)));
+    // each 32-bit lane holds two 16-bit sums: keep one, widen, add the four lanes
+    let low = dot_i16(and(quads, splat_i32(0xFFFF)), ones);
+    let high = dot_i16(and(quads, splat_i32(0xFFFF_0000u32 as i32)), ones);
+    [low, high].map(|v| lanes(v).iter().map(|x| x.to_bits() as i32).sum())
 }

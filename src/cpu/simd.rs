@@ -136,6 +136,16 @@ mod wasm {
     pub fn select(mask: V, a: V, b: V) -> V {
         v128_bitselect(a, b, mask)
     }
+    /// The even bytes, sign-extended in place to 16 bits.
+    #[inline(always)]
+    pub fn even_bytes(a: V) -> V {
+        i16x8_shr(i16x8_shl(a, 8), 8)
+    }
+    /// The odd bytes, sign-extended in place to 16 bits.
+    #[inline(always)]
+    pub fn odd_bytes(a: V) -> V {
+        i16x8_shr(a, 8)
+    }
     /// Of four quads of bytes, the first halves, then the second halves.
     #[inline(always)]
     pub fn split_quads(a: V) -> V {
@@ -314,6 +324,14 @@ mod portable {
     pub fn select(mask: V, a: V, b: V) -> V {
         let (m, a, b) = (mask.u32(), a.u32(), b.u32());
         V(cast::<[u32; 4], _>(std::array::from_fn(|i| a[i] & m[i] | b[i] & !m[i])))
+    }
+    #[inline(always)]
+    pub fn even_bytes(a: V) -> V {
+        V(cast(a.i16().map(|x| x << 8 >> 8)))
+    }
+    #[inline(always)]
+    pub fn odd_bytes(a: V) -> V {
+        V(cast(a.i16().map(|x| x >> 8)))
     }
     #[inline(always)]
     pub fn split_quads(a: V) -> V {

@@ -2,7 +2,7 @@
 //!
 //! Loops over k are rolled on purpose: unrolled by hand V8 schedules the loads early and spills
 //! (3x12 f32 falls from 60 to 45 GFLOP/s). Sizes that fit its 15 vector registers: 3x12 and 4x8
-//! for f32 and for sums of quads or 16-bit integers, 2x12 where pair sums need temporaries.
+//! where the product and the sum are one instruction, 2x12 where products need registers.
 //!
 //! Every tile starts from pointers that its caller has checked: rows of `a` of at least K
 //! elements, a whole panel of `b`.

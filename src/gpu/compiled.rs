@@ -9,9 +9,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::device::{Buffer, Device};
-use super::encoder::Encoder;
+use super::encoder::{Encoded, Encoder};
 use super::read_back::Staging;
-use super::Weight;
+use super::{Weight, WeightShape};
 use crate::error::Result;
 use crate::plan::{check_inputs, HostValue, Outputs, Plan, StepTiming, Weights};
 use crate::{err, Code};
@@ -89,19 +89,7 @@ impl Device {
             slots.push(self.buffer(bytes, usage)?);
         }
 
-        let mut encoder = Encoder {
-            device: self,
-            plan: &plan,
-            slots: &slots,
-            weights,
-            step: 0,
-            encoded: Vec::new(),
-        };
-        for (i, step) in plan.steps.iter().enumerate() {
-            encoder.step = i;
-            step.op.encode(&mut encoder)?;
-        }
-        let encoded = encoder.encoded;
+        let encoded = self.encode(&plan, &slots, weights)?;
 
         let mut params = vec![0u8; (encoded.len() * PARAMS_STRIDE).max(PARAMS_STRIDE)];
         for (block, dispatch) in params.chunks_exact_mut(PARAMS_STRIDE).zip(&encoded) {
@@ -147,6 +135,33 @@ impl Device {
         self.check()?;
         let profile = RefCell::new(None);
         Ok(Compiled { plan, slots, _uniforms: uniforms, dispatches, staging, profile, bytes })
+    }
+
+    /// Compiles the pipelines that a plan will need while its weights, one shape per id, are still
+    /// on their way: browsers compile in the background.
+    pub fn prepare(&self, plan: &Plan, weights: &[WeightShape]) -> Result<()> {
+        let placeholders = weights.iter().map(|shape| self.placeholder(*shape));
+        let weights = placeholders.collect::<Result<Weights<Weight>>>()?;
+        let slot = |_| self.buffer(0, wgpu::BufferUsages::STORAGE);
+        let slots = plan.slots.iter().map(slot).collect::<Result<Vec<_>>>()?;
+        self.encode(plan, &slots, &weights)?;
+        self.check()
+    }
+
+    /// All dispatches of a plan.
+    fn encode(
+        &self,
+        plan: &Plan,
+        slots: &[Buffer],
+        weights: &Weights<Weight>,
+    ) -> Result<Vec<Encoded>> {
+        let mut encoder =
+            Encoder { device: self, plan, slots, weights, step: 0, encoded: Vec::new() };
+        for (i, step) in plan.steps.iter().enumerate() {
+            encoder.step = i;
+            step.op.encode(&mut encoder)?;
+        }
+        Ok(encoder.encoded)
     }
 
     fn staging(&self, bytes: usize) -> Result<Staging> {

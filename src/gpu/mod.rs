@@ -27,7 +27,7 @@ pub use compiled::Compiled;
 pub use device::{Device, DeviceOptions};
 pub use encoder::{flops, rows_grid, Binding, Dispatch, Encoder};
 pub use pipelines::{Constants, Shader};
-pub use weights::{Chunk, MatrixBuffers, Weight};
+pub use weights::{Chunk, MatrixBuffers, Weight, WeightShape};
 
 pub(crate) use pipelines::shader;
 

@@ -186,7 +186,7 @@ impl Layer {
         let format = self.format.name();
         let check = |kernel: &str, actual: &[f32], expected: &dyn Fn(usize) -> f64, tolerance| {
             // A few thousand values of the wide output tell as much as all of them.
-            let every = actual.len() / 8192 | 1;
+            let every = (actual.len() / 8192) | 1;
             let places = (0..actual.len()).step_by(every);
             agree(actual, expected, places, tolerance)
                 .map_err(|what| format!("{kernel} ({format}) {what}"))

@@ -31,6 +31,13 @@ pub(super) enum Stored {
     Matrix(Rc<MatrixBuffers>),
 }
 
+/// What a weight will be, before it has arrived.
+#[derive(Debug, Clone, Copy)]
+pub enum WeightShape {
+    Vector,
+    Matrix { format: Format, n: usize, k: usize },
+}
+
 /// A matrix `[n, k]` on a GPU.
 #[derive(Debug)]
 pub struct MatrixBuffers {
@@ -82,51 +89,76 @@ impl Device {
     }
 
     fn upload_matrix(&self, matrix: &Matrix) -> Result<MatrixBuffers> {
-        let (n, k, format) = (matrix.n, matrix.k, matrix.format);
-        let k_padded = k.next_multiple_of(K_STEP);
-        let (row_bytes, padded_bytes) = (format.row_bytes(k), format.row_bytes(k_padded));
+        let (k, format) = (matrix.k, matrix.format);
+        let buffers = self.matrix_buffers(format, matrix.n, k, true)?;
+        let row_bytes = format.row_bytes(k);
+        let padded_bytes = format.row_bytes(buffers.k_padded);
         let row_scales = format.row_scales(k);
+        for chunk in &buffers.chunks {
+            let rows = chunk.first..chunk.first + chunk.rows;
+            let data = &matrix.data[rows.start * row_bytes..rows.end * row_bytes];
+            if row_bytes == padded_bytes {
+                self.write(&chunk.buffer, 0, data);
+            } else {
+                let mut padded = vec![0u8; chunk.rows * padded_bytes];
+                let to = padded.chunks_exact_mut(padded_bytes);
+                for (to, from) in to.zip(data.chunks_exact(row_bytes)) {
+                    to[..row_bytes].copy_from_slice(from);
+                }
+                self.write(&chunk.buffer, 0, &padded);
+            }
+            if let Some((at, _)) = chunk.scales {
+                let scales = &matrix.scales[rows.start * row_scales..rows.end * row_scales];
+                self.write(&chunk.buffer, at, bytemuck::cast_slice(scales));
+            }
+        }
+        Ok(buffers)
+    }
+
+    /// The chunks of a matrix; without `memory` their buffers are placeholders.
+    fn matrix_buffers(
+        &self,
+        format: Format,
+        n: usize,
+        k: usize,
+        memory: bool,
+    ) -> Result<MatrixBuffers> {
+        let k_padded = k.next_multiple_of(K_STEP);
+        let row_bytes = format.row_bytes(k_padded);
+        let row_scales = 4 * format.row_scales(k);
         let limit = self.caps().max_binding as usize;
-        let rows_per_chunk = limit / padded_bytes.max(4 * row_scales).max(1);
+        let rows_per_chunk = limit / row_bytes.max(row_scales).max(1);
         if rows_per_chunk == 0 {
             return Err(err!(
                 Code::Unsupported,
-                "one row of a [{n}, {k}] weight takes {padded_bytes} bytes, more than the \
-                 {limit} bytes that this GPU binds at once"
+                "one row of a [{n}, {k}] weight takes {row_bytes} bytes, more than the {limit} \
+                 bytes that this GPU binds at once"
             )
             .remedy("use a smaller dtype (q8, q4), or device 'wasm'"));
         }
-
         let mut chunks = Vec::new();
         let mut first = 0;
         while first < n {
             let rows = rows_per_chunk.min(n - first);
-            let data_bytes = rows * padded_bytes;
-            let scales = &matrix.scales[first * row_scales..(first + rows) * row_scales];
+            let data_bytes = rows * row_bytes;
             let scales_at = data_bytes.next_multiple_of(OFFSET_ALIGNMENT);
-            let total = if scales.is_empty() { data_bytes } else { scales_at + 4 * scales.len() };
-            let buffer = self.weight_buffer(total)?;
-            let data = &matrix.data[first * row_bytes..(first + rows) * row_bytes];
-            if row_bytes == padded_bytes {
-                self.write(&buffer, 0, data);
-            } else {
-                let mut padded = vec![0u8; data_bytes];
-                for (to, from) in
-                    padded.chunks_exact_mut(padded_bytes).zip(data.chunks_exact(row_bytes))
-                {
-                    to[..row_bytes].copy_from_slice(from);
-                }
-                self.write(&buffer, 0, &padded);
-            }
-            if !scales.is_empty() {
-                self.write(&buffer, scales_at as u64, bytemuck::cast_slice(scales));
-            }
-            let scales =
-                (!scales.is_empty()).then_some((scales_at as u64, 4 * scales.len() as u64));
+            let scales = (row_scales > 0).then_some((scales_at as u64, (rows * row_scales) as u64));
+            let total = scales.map_or(data_bytes, |(at, bytes)| (at + bytes) as usize);
+            let buffer = self.weight_buffer(if memory { total } else { 0 })?;
             chunks.push(Chunk { first, rows, buffer, data_bytes: data_bytes as u64, scales });
             first += rows;
         }
         Ok(MatrixBuffers { format, n, k, k_padded, chunks })
+    }
+
+    /// A weight that has not arrived: its shape, and no memory.
+    pub(super) fn placeholder(&self, shape: WeightShape) -> Result<Weight> {
+        Ok(Weight(match shape {
+            WeightShape::Vector => Stored::Vector(self.weight_buffer(0)?),
+            WeightShape::Matrix { format, n, k } => {
+                Stored::Matrix(Rc::new(self.matrix_buffers(format, n, k, false)?))
+            }
+        }))
     }
 
     fn weight_buffer(&self, bytes: usize) -> Result<Buffer> {

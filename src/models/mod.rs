@@ -4,4 +4,4 @@ mod bert;
 mod distilbert;
 mod text;
 
-pub use text::{Head, Pooling, TextInputs, TextModel};
+pub use text::{text_manifest, Head, Pooling, TextInputs, TextModel};

@@ -115,6 +115,11 @@ impl Net {
     }
 }
 
+/// What the checkpoint of a text model with `head` must hold.
+pub fn text_manifest(config: &Config, head: Head) -> Result<Manifest> {
+    Net::new(config, head).map(|(_, manifest)| manifest)
+}
+
 /// A text encoder with its weights on a device.
 #[derive(Debug)]
 pub struct TextModel {

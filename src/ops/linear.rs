@@ -159,8 +159,7 @@ impl Tile {
     fn common(self, constants: gpu::Constants) -> gpu::Constants {
         let ty = 8;
         constants
-            .set("TILE_M", self.side)
-            .set("TILE_N", self.side)
+            .set("SIDE", self.side)
             .set("TX", self.tx)
             .set("TY", ty)
             .set("THREADS", self.tx * ty)
@@ -170,21 +169,11 @@ impl Tile {
 
     /// Tiles of 32 k as 8 vec4s.
     fn plain(self, constants: gpu::Constants) -> gpu::Constants {
-        let tile = 8 * self.side;
-        let loads = tile / (8 * self.tx);
-        self.common(constants)
-            .set("X_TILE", tile)
-            .set("W_TILE", tile)
-            .set("X_LOADS", loads)
-            .set("W_LOADS", loads)
+        self.common(constants).set("TILE", 8 * self.side).set("LOADS", self.side / self.tx)
     }
 
     /// Tiles of two blocks of 32 k as two vec4s of packed words each.
     fn packed(self, constants: gpu::Constants) -> gpu::Constants {
-        self.common(constants)
-            .set("X_TILE", 4 * self.side)
-            .set("W_TILE", 4 * self.side)
-            .set("X_SCALES", 2 * self.side)
-            .set("W_SCALES", 2 * self.side)
+        self.common(constants).set("TILE", 4 * self.side).set("SCALES", 2 * self.side)
     }
 }

@@ -127,6 +127,21 @@ impl Runtime {
         Ok(())
     }
 
+    /// Compiles what a GPU will need for the model that `record` writes down, while its weights
+    /// (one shape per id) are still on their way. Does nothing on the CPU.
+    pub fn prepare(
+        &self,
+        record: impl FnOnce(&mut Recorder),
+        weights: &[gpu::WeightShape],
+    ) -> Result<()> {
+        if let Backend::Gpu { device, .. } = &self.backend {
+            let mut recorder = Recorder::new();
+            record(&mut recorder);
+            device.prepare(&recorder.finish()?, weights)?;
+        }
+        Ok(())
+    }
+
     /// Runs the model that `record` writes down, for inputs of the sizes that `key` names.
     ///
     /// The first run of a key records and compiles; later ones only replay.

@@ -104,7 +104,9 @@ pub fn check(sequence: &Sequence, limits: Limits, index: usize, count: usize) ->
     if n > limits.positions {
         let most = limits.positions;
         let error = err!(Code::Input, "{which} has {n} tokens, the model takes at most {most}");
-        return Err(error.remedy("pass `truncation: true`, or split the text"));
+        return Err(
+            error.remedy("split the text, or pass `truncation: true` to tasks that have it")
+        );
     }
     if let Some(id) = sequence.ids.iter().find(|&&id| id as usize >= limits.vocab) {
         let vocab = limits.vocab;

@@ -134,7 +134,9 @@ impl<E: Encoder> Call<'_, E> {
                 continue;
             }
             let output = self.encoder.run(&batch).await?;
-            if output.is_empty() || output.len() % rows != 0 {
+            let question = self.info.head == Head::Question;
+            if output.is_empty() || output.len() % rows != 0 || question && output.len() != 2 * rows
+            {
                 let got = output.len();
                 return Err(err!(
                     Code::Internal,
@@ -169,6 +171,12 @@ impl<E: Encoder> Call<'_, E> {
         }
         Ok(())
     }
+}
+
+/// A sequence whose head looks at every token.
+pub(super) fn all_tokens(encoding: &Encoding) -> Sequence {
+    let (ids, type_ids) = (encoding.ids.clone(), encoding.type_ids.clone());
+    Sequence { ids, type_ids, rows: Vec::new() }
 }
 
 /// How many rows of a masked head fit in one run.

@@ -1,10 +1,10 @@
 //! `fill-mask`: what may stand in the place of a mask token.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::encoder::{masks_per_run, Call, Encoder};
-use super::io::{self, options, Inputs};
+use super::io::{self, options, Inputs, Strings};
 use super::scores::{softmax, top_k};
 use crate::error::Result;
 use crate::models::Pooling;
@@ -16,18 +16,10 @@ options! {
     Options {
         top_k: usize = 5,
         /// Only these words; words that the vocabulary lacks stand for their first token.
-        targets: Option<Targets> = None,
+        targets: Option<Strings> = None,
         /// Cut texts that are longer than the model takes; otherwise they are an error.
         truncation: bool = false,
     }
-}
-
-/// One word or several.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged)]
-pub enum Targets {
-    One(String),
-    Many(Vec<String>),
 }
 
 /// A word for a mask.
@@ -118,11 +110,8 @@ fn masks(encoding: &Encoding, mask: u32) -> Vec<u32> {
 }
 
 /// Ids of the target words, each once.
-fn target_ids(tokenizer: &Tokenizer, targets: &Targets, vocab: usize) -> Result<Vec<u32>> {
-    let words = match targets {
-        Targets::One(word) => std::slice::from_ref(word),
-        Targets::Many(words) => words,
-    };
+fn target_ids(tokenizer: &Tokenizer, targets: &Strings, vocab: usize) -> Result<Vec<u32>> {
+    let words = targets.as_slice();
     let mut ids: Vec<u32> = Vec::with_capacity(words.len());
     for word in words {
         match tokenizer.token_to_id(word) {

@@ -54,6 +54,23 @@ impl<T> Inputs<T> {
     }
 }
 
+/// A string or a list of them, where a task takes either.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(untagged)]
+pub enum Strings {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Strings {
+    pub fn as_slice(&self) -> &[String] {
+        match self {
+            Strings::One(string) => std::slice::from_ref(string),
+            Strings::Many(list) => list,
+        }
+    }
+}
+
 /// Reads inputs; `expected` says in words what each must be.
 pub(super) fn inputs<T: DeserializeOwned>(value: Value, expected: &str) -> Result<Inputs<T>> {
     let (values, single) = match value {

@@ -17,8 +17,9 @@ pub mod token_classification;
 pub mod zero_shot_classification;
 
 pub use encoder::{Encoder, Info};
+pub use io::Strings;
 pub use loader::{DeviceChoice, LoadOptions, Loader, Opened, TextEncoder};
-pub use registry::Task;
+pub use registry::{head_of, Task};
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::encoder::{Call, Encoder};
-use super::io::{self, options};
+use super::encoder::{all_tokens, Call, Encoder};
+use super::io::{self, options, Strings};
 use super::scores::{argmax, softmax, top_k};
 use crate::error::Result;
 use crate::models::Pooling;
@@ -51,13 +51,6 @@ struct Input {
     context: Strings,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Strings {
-    One(String),
-    Many(Vec<String>),
-}
-
 /// One question about one context.
 struct Example {
     question: String,
@@ -101,12 +94,7 @@ pub(super) async fn run<E: Encoder>(
         )?);
         of.resize(windows.len(), i);
     }
-    let to_sequence = |e: &Encoding| Sequence {
-        ids: e.ids.clone(),
-        type_ids: e.type_ids.clone(),
-        rows: Vec::new(),
-    };
-    let sequences: Vec<Sequence> = windows.iter().map(to_sequence).collect();
+    let sequences: Vec<Sequence> = windows.iter().map(all_tokens).collect();
 
     let cls = call.tokenizer.special().cls;
     let mut found: Vec<Found> = examples.iter().map(|_| Found::default()).collect();
@@ -140,27 +128,21 @@ fn examples(input: Value) -> Result<(Vec<Example>, bool)> {
     let mut single = inputs.single;
     let mut examples = Vec::new();
     for input in inputs.list {
-        let mut push = |question, context| examples.push(Example { question, context });
-        match (input.question, input.context) {
-            (Strings::One(question), Strings::One(context)) => push(question, context),
-            (Strings::Many(questions), Strings::One(context)) => {
-                single = false;
-                questions.into_iter().for_each(|question| push(question, context.clone()));
-            }
-            (Strings::One(question), Strings::Many(contexts)) => {
-                single = false;
-                contexts.into_iter().for_each(|context| push(question.clone(), context));
-            }
-            (Strings::Many(questions), Strings::Many(contexts)) => {
-                single = false;
-                let (n, m) = (questions.len(), contexts.len());
-                if n != m {
-                    let error = err!(Code::Input, "{n} questions about {m} contexts");
-                    return Err(error.remedy("pass as many contexts as questions, or one"));
-                }
-                questions.into_iter().zip(contexts).for_each(|(q, c)| push(q, c));
-            }
+        let (questions, contexts) = (input.question.as_slice(), input.context.as_slice());
+        let one = |strings: &Strings| matches!(strings, Strings::One(_));
+        let (question, context) = (one(&input.question), one(&input.context));
+        single &= question && context;
+        let (n, m) = (questions.len(), contexts.len());
+        // A string goes with every element of the other's list.
+        if n != m && !question && !context {
+            let error = err!(Code::Input, "{n} questions about {m} contexts");
+            return Err(error.remedy("pass as many contexts as questions, or one as a string"));
         }
+        let count = if n.min(m) == 0 { 0 } else { n.max(m) };
+        examples.extend((0..count).map(|i| Example {
+            question: questions[i % n].clone(),
+            context: contexts[i % m].clone(),
+        }));
     }
     for (i, example) in examples.iter().enumerate() {
         for (name, text) in [("question", &example.question), ("context", &example.context)] {

@@ -39,6 +39,13 @@ const ARCHITECTURES: &[(&str, &[Head])] = &[
     ("Model", &[Head::Encoder]),
 ];
 
+/// The head that a checkpoint of `architecture` was made for; the bare encoder where that says
+/// nothing.
+pub fn head_of(architecture: &str) -> Head {
+    let row = ARCHITECTURES.iter().find(|(end, _)| architecture.ends_with(end));
+    row.map_or(Head::Encoder, |(_, heads)| heads[0])
+}
+
 impl Task {
     /// The task called `id`; aliases count.
     pub fn from_id(id: &str) -> Result<Self> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::encoder::{Call, Encoder};
+use super::encoder::{all_tokens, Call, Encoder};
 use super::io::{self, options, Inputs};
 use super::scores::{argmax, softmax};
 use super::text_classification::label;
@@ -70,19 +70,16 @@ pub(super) async fn run<E: Encoder>(
     let most = call.tokenizer.max_length();
     let mut encodings: Vec<Encoding> = Vec::new();
     let mut texts: Vec<usize> = Vec::new(); // of each encoding
+    let mut windows: Vec<usize> = Vec::new(); // of each text
     for (i, text) in inputs.list.iter().enumerate() {
         match options.stride {
             Some(stride) => encodings.extend(call.tokenizer.windows(text, most, stride)?),
             None => encodings.push(call.encode(text, None, true)?),
         }
+        windows.push(encodings.len() - texts.len());
         texts.resize(encodings.len(), i);
     }
-    let to_sequence = |e: &Encoding| Sequence {
-        ids: e.ids.clone(),
-        type_ids: e.type_ids.clone(),
-        rows: Vec::new(),
-    };
-    let sequences: Vec<Sequence> = encodings.iter().map(to_sequence).collect();
+    let sequences: Vec<Sequence> = encodings.iter().map(all_tokens).collect();
 
     let (tokenizer, labels) = (call.tokenizer, &call.info.labels);
     let mut found: Vec<Vec<Entity>> = inputs.list.iter().map(|_| Vec::new()).collect();
@@ -98,8 +95,8 @@ pub(super) async fn run<E: Encoder>(
     .await?;
 
     let mut results = Vec::with_capacity(inputs.list.len());
-    for (i, (text, mut entities)) in inputs.list.iter().zip(found).enumerate() {
-        if texts.iter().filter(|&&t| t == i).count() > 1 {
+    for ((text, mut entities), windows) in inputs.list.iter().zip(found).zip(windows) {
+        if windows > 1 {
             entities = resolve_overlaps(entities);
         }
         let grouped = options.aggregation_strategy != Strategy::None;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::encoder::{sequence, Call, Encoder};
-use super::io::{self, options, Inputs};
+use super::io::{self, options, Inputs, Strings};
 use super::scores::softmax;
 use crate::error::Result;
 use crate::models::Pooling;
@@ -26,13 +26,6 @@ options! {
 struct Input {
     sequences: Strings,
     candidate_labels: Strings,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Strings {
-    One(String),
-    Many(Vec<String>),
 }
 
 /// Labels by falling score.

@@ -44,16 +44,6 @@ pub fn dtype(name: &str) -> Result<Option<Format>> {
     }))
 }
 
-/// The option that names a format.
-pub fn dtype_name(format: Format) -> &'static str {
-    match format {
-        Format::F32 => "fp32",
-        Format::F16 => "fp16",
-        Format::Q8 => "q8",
-        Format::Q4 => "q4",
-    }
-}
-
 impl Options {
     fn read(self) -> Result<LoadOptions> {
         let device = match self.device.as_str() {

@@ -3,6 +3,7 @@
 mod convert;
 mod loader;
 mod model;
+mod quantizer;
 
 use wasm_bindgen::prelude::*;
 

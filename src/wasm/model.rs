@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use wasm_bindgen::prelude::*;
 
-use super::{convert, loader::dtype_name};
+use super::convert;
+use crate::checkpoint::dtype_name;
 use crate::tasks::{AbortHandle, Opened, Pipeline, TextEncoder};
 
 #[wasm_bindgen]

@@ -63,9 +63,9 @@ export function modelBar(
       ? texts().running(texts().devices[running.device], running.dtype)
       : texts().states[state.kind === 'idle' ? choice.kind : state.kind];
     fill(credit, ...creditOf(choice));
-    const said = running?.fallback
-      ? [texts().fallback(running.fallback), ...session.notices]
-      : session.notices;
+    const said = [...session.notices];
+    // The reason may go on with all that the driver had to say; its first clause is the reason.
+    if (running?.fallback) said.unshift(texts().fallback(running.fallback.split(';')[0]!));
     fill(notices, ...said.map((sentence) => h('p', { class: 'aside' }, sentence)));
   }
 }

@@ -12,6 +12,8 @@ const SENTENCES = [
   'My grandmother grows tomatoes in her garden.',
 ];
 const MOST = 8;
+/** On the light theme's blue, black text has a contrast of 4.5 up to here and white text from here on. */
+const WHITE_FROM = 0.72;
 
 export const similarity: Panel<'feature-extraction'> = {
   id: 'similarity',
@@ -86,7 +88,7 @@ function create(host: Host): View<'feature-extraction'> {
 function cell(value: number): HTMLElement {
   const element = h('td', {}, number(value, 2));
   element.style.setProperty('--heat', String(Math.max(0, Math.min(1, value))));
-  if (value > 0.55) element.classList.add('hot');
+  if (value > WHITE_FROM) element.classList.add('hot');
   return element;
 }
 

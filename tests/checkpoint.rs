@@ -1,0 +1,404 @@
+//! Checkpoints: what is read, what is refused and in which words, and packs.
+
+mod common;
+
+use std::collections::HashMap;
+use std::fs;
+
+use common::goldens;
+use safetensors::tensor::{serialize, Dtype, TensorView};
+use tareas::checkpoint::{Header, Index, Manifest, Packer, Reader, Scope};
+use tareas::error::{Code, Error, Result};
+use tareas::models::text_manifest;
+use tareas::plan::WeightId;
+use tareas::tensor::{Format, HostWeight};
+
+/// A model of one stacked projection, one table, one norm.
+fn manifest() -> Manifest {
+    let root = Scope::root("net", &["head.", "buffer"]);
+    let net = root.pp("net");
+    net.stacked(&["q.weight", "k.weight"], 2, 3);
+    net.exact("table.weight", 4, 3);
+    net.vector("norm.weight", 3);
+    root.manifest()
+}
+
+fn floats(n: usize, seed: f32) -> Vec<u8> {
+    (0..n).flat_map(|i| ((i as f32 * 0.7 + seed).sin()).to_le_bytes()).collect()
+}
+
+type Tensors = Vec<(&'static str, Dtype, Vec<usize>, Vec<u8>)>;
+
+fn tensors() -> Tensors {
+    vec![
+        ("net.q.weight", Dtype::F32, vec![2, 3], floats(6, 1.0)),
+        ("net.k.weight", Dtype::F32, vec![2, 3], floats(6, 2.0)),
+        ("net.table.weight", Dtype::F32, vec![4, 3], floats(12, 3.0)),
+        ("net.norm.weight", Dtype::F32, vec![3], floats(3, 4.0)),
+    ]
+}
+
+fn file(tensors: &Tensors) -> Vec<u8> {
+    let views = tensors.iter().map(|(name, dtype, shape, data)| {
+        (*name, TensorView::new(*dtype, shape.clone(), data).unwrap())
+    });
+    serialize(views, None).unwrap()
+}
+
+/// Header JSON and data as they are, however wrong.
+fn raw(header: &str, data: usize) -> Vec<u8> {
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(header.as_bytes());
+    bytes.resize(bytes.len() + data, 0);
+    bytes
+}
+
+type Weights = HashMap<u32, HostWeight>;
+
+fn read_with(manifest: Manifest, bytes: &[u8], chunk: usize, known: bool) -> Result<Weights> {
+    let mut weights = Weights::new();
+    let mut reader = Reader::new(manifest, Some(Format::F32), Format::F32);
+    reader.begin("model.safetensors", if known { bytes.len() as u64 } else { 0 })?;
+    for chunk in bytes.chunks(chunk) {
+        reader.push(chunk, &mut |WeightId(id), weight| {
+            assert!(weights.insert(id, weight).is_none(), "weight {id} came twice");
+            Ok(())
+        })?;
+    }
+    reader.end()?;
+    reader.finish()?;
+    Ok(weights)
+}
+
+fn read(bytes: &[u8]) -> Result<Weights> {
+    read_with(manifest(), bytes, 5, true)
+}
+
+fn rows(weight: &HostWeight) -> Vec<f32> {
+    match weight {
+        HostWeight::Vector(v) => v.clone(),
+        HostWeight::Matrix(m) => {
+            let mut out = vec![0.0; m.n * m.k];
+            out.chunks_exact_mut(m.k).enumerate().for_each(|(r, row)| m.row(r, row));
+            out
+        }
+    }
+}
+
+fn numbers(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+}
+
+/// The error has this code, and its text holds each of these.
+fn refused(result: Result<Weights>, code: Code, holds: &[&str]) {
+    let error: Error = result.map(|_| ()).expect_err("was accepted");
+    let text = error.to_string();
+    assert_eq!(error.code, code, "{text}");
+    assert!(!error.remedy.is_empty(), "no remedy: {text}");
+    for part in holds {
+        assert!(text.contains(part), "{part:?} is not in: {text}");
+    }
+}
+
+#[test]
+fn chunks_of_any_size_give_the_same_weights() {
+    let tensors = tensors();
+    let bytes = file(&tensors);
+    for chunk in [1, 7, 64, bytes.len()] {
+        for known in [true, false] {
+            let weights = read_with(manifest(), &bytes, chunk, known).unwrap();
+            assert_eq!(weights.len(), 3);
+            let stacked: Vec<u8> = [&tensors[0].3[..], &tensors[1].3[..]].concat();
+            assert_eq!(rows(&weights[&0]), numbers(&stacked));
+            assert_eq!(rows(&weights[&1]), numbers(&tensors[2].3));
+            assert_eq!(rows(&weights[&2]), numbers(&tensors[3].3));
+        }
+    }
+}
+
+#[test]
+fn halves_become_floats() {
+    for (dtype, bits) in
+        [(Dtype::F16, [0x3C00u16, 0xC000, 0x0001]), (Dtype::BF16, [0x3F80, 0xC000, 0x0080])]
+    {
+        let mut tensors = tensors();
+        tensors[3] = (
+            "net.norm.weight",
+            dtype,
+            vec![3],
+            bits.iter().flat_map(|b| b.to_le_bytes()).collect(),
+        );
+        let weights = read(&file(&tensors)).unwrap();
+        let smallest = if dtype == Dtype::F16 { 5.960_464_5e-8 } else { f32::MIN_POSITIVE };
+        assert_eq!(rows(&weights[&2]), [1.0, -2.0, smallest]);
+    }
+}
+
+#[test]
+fn old_names_lost_prefixes_and_other_heads_are_understood() {
+    let mut tensors = tensors();
+    tensors[0].0 = "q.weight";
+    tensors[3].0 = "norm.gamma";
+    tensors.push(("head.weight", Dtype::F32, vec![1], floats(1, 0.0)));
+    tensors.push(("net.buffer", Dtype::I64, vec![1], vec![0; 8]));
+    assert_eq!(read(&file(&tensors)).unwrap().len(), 3);
+}
+
+#[test]
+fn shards_come_one_after_another_and_parts_in_any_order() {
+    let tensors = tensors();
+    let shards = [
+        vec![tensors[1].clone(), tensors[3].clone()],
+        vec![tensors[2].clone(), tensors[0].clone()],
+    ];
+    let map: Vec<String> = shards
+        .iter()
+        .enumerate()
+        .flat_map(|(i, shard)| {
+            shard.iter().map(move |t| format!("\"{}\": \"{i}.safetensors\"", t.0))
+        })
+        .collect();
+    let index =
+        Index::parse(format!("{{\"weight_map\": {{{}}}}}", map.join(",")).as_bytes()).unwrap();
+    assert_eq!(index.files(), ["0.safetensors", "1.safetensors"]);
+    let mut reader = Reader::new(manifest(), None, Format::F32);
+    reader.check_index(&index).unwrap();
+    let mut order = Vec::new();
+    for (name, shard) in index.files().iter().zip(&shards) {
+        reader.begin(name, 0).unwrap();
+        reader
+            .push(&file(shard), &mut |WeightId(id), _| {
+                order.push(id);
+                Ok(())
+            })
+            .unwrap();
+        reader.end().unwrap();
+    }
+    reader.finish().unwrap();
+    assert_eq!(order.len(), 3);
+    assert_eq!(order[0], 2, "the norm is complete before the projection: {order:?}");
+}
+
+#[test]
+fn a_shard_that_never_comes_is_missed() {
+    let mut reader = Reader::new(manifest(), None, Format::F32);
+    let all: Vec<String> =
+        tensors().iter().map(|t| format!("\"{}\": \"a.safetensors\"", t.0)).collect();
+    let index = format!("{{\"weight_map\": {{{}}}}}", all.join(","));
+    reader.check_index(&Index::parse(index.as_bytes()).unwrap()).unwrap();
+    let error = reader.finish().unwrap_err();
+    assert_eq!(error.code, Code::Tensor);
+    assert!(error.message.contains("net.q.weight"), "{error}");
+}
+
+#[test]
+fn every_cut_is_noticed() {
+    let bytes = file(&tensors());
+    for at in 0..bytes.len() {
+        for known in [true, false] {
+            let cut = read_with(manifest(), &bytes[..at], 16, known);
+            let error = cut.expect_err("a cut file was accepted");
+            assert_eq!(error.code, Code::Checkpoint, "{at}: {error}");
+            assert!(error.message.contains("model.safetensors"), "{at}: {error}");
+        }
+    }
+}
+
+#[test]
+fn headers_that_lie_are_refused() {
+    let header = |tensors: &str| format!("{{{tensors}}}");
+    let one = |name: &str, dtype: &str, shape: &str, offsets: &str| {
+        format!("\"{name}\":{{\"dtype\":\"{dtype}\",\"shape\":{shape},\"data_offsets\":{offsets}}}")
+    };
+    let check = |tensors: String, data: usize, code, holds: &[&str]| {
+        refused(read(&raw(&header(&tensors), data)), code, holds);
+    };
+    let norm = one("net.norm.weight", "F32", "[3]", "[0,12]");
+    check(
+        one("net.norm.weight", "F32", "[3]", "[0,8]"),
+        8,
+        Code::Checkpoint,
+        &["net.norm.weight", "12 bytes", "0..8"],
+    );
+    check(
+        one("net.norm.weight", "F32", "[3]", "[12,0]"),
+        12,
+        Code::Checkpoint,
+        &["net.norm.weight", "12..0"],
+    );
+    check(
+        one("a", "F32", "[4294967296,4294967296,4]", "[0,12]"),
+        12,
+        Code::Checkpoint,
+        &["a F32", "more bytes"],
+    );
+    check(norm.clone(), 4, Code::Checkpoint, &["12 bytes of tensors", "there are 4"]);
+    check(norm.clone(), 40, Code::Checkpoint, &["there are 40"]);
+    check(format!("{norm},{norm}"), 12, Code::Checkpoint, &["net.norm.weight", "twice"]);
+    let overlap = format!("{norm},{}", one("b", "F32", "[3]", "[4,16]"));
+    check(overlap, 16, Code::Checkpoint, &["b at 4..16", "overlaps"]);
+    let hole = format!("{norm},{}", one("b", "F32", "[3]", "[16,28]"));
+    check(hole, 28, Code::Checkpoint, &["b at 16..28", "hole"]);
+    check(
+        one("net.norm.weight", "Q7", "[3]", "[0,12]"),
+        12,
+        Code::Unsupported,
+        &["net.norm.weight", "Q7"],
+    );
+    check(one("net.norm.weight", "F64", "[3]", "[0,24]"), 24, Code::Tensor, &["lacks"]);
+    check(
+        "\"net.norm.weight\":{\"dtype\":\"F32\"}".into(),
+        0,
+        Code::Checkpoint,
+        &["header", "shape"],
+    );
+    check("\"net.norm.weight\":[]".into(), 0, Code::Checkpoint, &["header"]);
+    refused(read(&raw("{", 0)), Code::Checkpoint, &["header"]);
+    refused(read(&raw(&"[".repeat(100_000), 0)), Code::Checkpoint, &["header"]);
+    let mut absurd = u64::MAX.to_le_bytes().to_vec();
+    absurd.resize(64, b' ');
+    refused(read(&absurd), Code::Checkpoint, &["18446744073709551615 bytes"]);
+    refused(
+        read(b"<!doctype html><html>not a model</html>"),
+        Code::Checkpoint,
+        &["first eight bytes"],
+    );
+    refused(read(b""), Code::Checkpoint, &["ends within its header"]);
+}
+
+#[test]
+fn models_and_checkpoints_that_do_not_fit_are_told_apart() {
+    let change = |at: usize, tensor: (&'static str, Dtype, Vec<usize>, Vec<u8>)| {
+        let mut tensors = tensors();
+        tensors[at] = tensor;
+        read(&file(&tensors))
+    };
+    refused(
+        change(2, ("net.table.weight", Dtype::F32, vec![3, 4], floats(12, 0.0))),
+        Code::Tensor,
+        &["net.table.weight", "[3, 4]", "[4, 3]"],
+    );
+    refused(
+        change(3, ("net.norm.weight", Dtype::F64, vec![3], vec![0; 24])),
+        Code::Unsupported,
+        &["net.norm.weight", "F64"],
+    );
+    refused(
+        change(3, ("net.other.weight", Dtype::F32, vec![3], floats(3, 0.0))),
+        Code::Tensor,
+        &["lacks net.norm.weight"],
+    );
+    let mut unknown = tensors();
+    unknown.push(("net.extra.weight", Dtype::F32, vec![3], floats(3, 0.0)));
+    refused(read(&file(&unknown)), Code::Tensor, &["unknown tensors: net.extra.weight"]);
+    let mut twice = tensors();
+    twice.push(("net.norm.gamma", Dtype::F32, vec![3], floats(3, 0.0)));
+    refused(read(&file(&twice)), Code::Tensor, &["two tensors for", "norm"]);
+    for (bad, shown) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf")] {
+        let mut data = floats(6, 0.0);
+        data[16..20].copy_from_slice(&bad.to_le_bytes());
+        refused(
+            change(1, ("net.k.weight", Dtype::F32, vec![2, 3], data)),
+            Code::NonFinite,
+            &["net.k.weight", shown, "element 4"],
+        );
+    }
+}
+
+#[test]
+fn indexes_stay_in_their_folder() {
+    for shard in ["../model.safetensors", "a/b.safetensors", "c:\\x.safetensors", "model.bin"] {
+        let json = serde_json::json!({ "weight_map": { "a": shard } }).to_string();
+        let error = Index::parse(json.as_bytes()).unwrap_err();
+        assert_eq!(error.code, Code::Checkpoint);
+    }
+    assert!(Index::parse(b"{}").is_err());
+    assert!(Index::parse(b"<html>").is_err());
+}
+
+/// A pack of every golden in every format: the same bits as quantizing while loading.
+#[test]
+fn packs_hold_what_loading_makes() {
+    for golden in goldens() {
+        if golden.path.join("model.safetensors.index.json").exists() {
+            continue;
+        }
+        let bytes = fs::read(golden.path.join("model.safetensors")).unwrap();
+        let manifest = || text_manifest(&golden.config, golden.head()).unwrap();
+        for format in [Format::F16, Format::Q8, Format::Q4] {
+            let mut packer = Packer::new(manifest(), format);
+            packer.begin("model.safetensors", bytes.len() as u64).unwrap();
+            packer.push(&bytes).unwrap();
+            packer.end().unwrap();
+            let mut pack = Vec::new();
+            packer
+                .finish(|chunk| {
+                    pack.extend_from_slice(chunk);
+                    Ok(())
+                })
+                .unwrap();
+            safetensors::SafeTensors::deserialize(&pack).expect("a pack is a safetensors file");
+
+            let read = |bytes: &[u8], dtype| {
+                let mut weights = Vec::new();
+                let mut reader = Reader::new(manifest(), dtype, Format::F32);
+                reader.begin("model.safetensors", bytes.len() as u64).unwrap();
+                reader
+                    .push(bytes, &mut |WeightId(id), w| {
+                        weights.push((id, w));
+                        Ok(())
+                    })
+                    .unwrap();
+                reader.end().unwrap();
+                let format = reader.finish().unwrap();
+                weights.sort_by_key(|(id, _)| *id);
+                (format, weights)
+            };
+            let (own, packed) = read(&pack, None);
+            let (_, direct) = read(&bytes, Some(format));
+            assert_eq!(own, format);
+            for ((_, a), (_, b)) in packed.iter().zip(&direct) {
+                match (a, b) {
+                    (HostWeight::Matrix(a), HostWeight::Matrix(b)) => {
+                        assert_eq!(a, b, "{}", golden.name)
+                    }
+                    _ => assert_eq!(rows(a), rows(b)),
+                }
+            }
+            // Asked for in another format, a pack is rounded a second time, not refused.
+            let (_, wide) = read(&pack, Some(Format::F32));
+            for ((_, a), (_, b)) in packed.iter().zip(&wide) {
+                assert_eq!(rows(a), rows(b), "{}", golden.name);
+            }
+        }
+    }
+}
+
+/// The parsers take anything without a panic; what they accept is what they were given.
+#[test]
+fn mutated_files_never_panic() {
+    let valid = file(&tensors());
+    let mut state = 0x2545_F491_4F6C_DD1Du64;
+    let mut random = move |n: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % n as u64) as usize
+    };
+    let mut accepted = 0;
+    for _ in 0..20_000 {
+        let mut bytes = valid.clone();
+        for _ in 0..1 + random(3) {
+            let at = random(bytes.len().min(400));
+            match random(4) {
+                0 => bytes[at] = random(256) as u8,
+                1 => bytes[at] ^= 1 << random(8),
+                2 => drop(bytes.remove(at)),
+                _ => bytes.insert(at, b"0123456789[]{},:\""[random(17)]),
+            }
+        }
+        drop(Header::parse("fuzz", bytes.get(8..).unwrap_or(&[]), None));
+        accepted += usize::from(read_with(manifest(), &bytes, 61, random(2) == 0).is_ok());
+    }
+    assert!(accepted < 5_000, "{accepted} of 20000 damaged files were accepted");
+}
