@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { build as esbuild } from 'esbuild';
 import { build as viteBuild, createServer } from 'vite';
 import webpack from 'webpack';
-import { APP, bin, html, openBrowser, openPage, packedFiles, project, serveApp } from './support.mjs';
+import { APP, bin, html, openBrowser, openPage, packedFiles, project, serveApp } from '../support.mjs';
 
 /** Copies what esbuild leaves alone, as the documentation says. */
 function copyAssets(folder, to) {

@@ -178,6 +178,38 @@ describe('the page', () => {
     await page.context().close();
   });
 
+  test('says why it runs on the CPU, and fails where only WebGPU will do', async () => {
+    // This Chromium was started without an adapter.
+    const page = await openPanel(browser, site, 'entities', { device: 'auto' });
+    await firstAnswer(page);
+    await panelOf(page)
+      .getByText(/Running on the CPU instead of WebGPU: \S+/)
+      .waitFor();
+    await page.getByLabel('Device').selectOption('webgpu');
+    const card = panelOf(page).getByRole('alert');
+    await card.waitFor();
+    assert.equal(await card.getAttribute('data-code'), 'device');
+    assert.match(await card.innerText(), /The device cannot run this model/);
+    await page.getByLabel('Device').selectOption('wasm');
+    await firstAnswer(page);
+    assert.equal((await readEntities(page)).length, 6);
+    await page.context().close();
+  });
+
+  test('offers the precisions, and answers in each', async () => {
+    const page = await openPanel(browser, site, 'entities');
+    await firstAnswer(page);
+    for (const dtype of ['fp32', 'fp16', 'q4', 'q8']) {
+      await page.getByLabel('Precision').selectOption(dtype);
+      await panelOf(page)
+        .locator('.badge', { hasText: `running on CPU, ${dtype}` })
+        .waitFor();
+      await firstAnswer(page);
+      assert.deepEqual((await readEntities(page))[0], ['Maria', 'GIVEN_NAME']);
+    }
+    await page.context().close();
+  });
+
   test('says what it will download before it does', async () => {
     let asked = 0;
     const page = await openPanel(browser, site, 'question', {

@@ -1,7 +1,8 @@
 /** Every call of the golden files, made through the built package in Node, against Python's results. */
 import { after, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
-import { call, close, golden, goldenHub, tareas, variants } from './support.mjs';
+import { call, compare, golden, variants } from '../goldens.mjs';
+import { goldenHub, tareas } from './support.mjs';
 
 const TOLERANCE = 1e-3;
 
@@ -27,7 +28,7 @@ describe('Python pipelines', () => {
           const pipe = pipes.get(task);
           const what = `${task} ${JSON.stringify(entry.args).slice(0, 80)} ${JSON.stringify(entry.kwargs).slice(0, 200)}`;
           try {
-            await check(pipe, task, entry, ours);
+            await check(pipe, entry, ours);
           } catch (error) {
             error.message = `${what}\n${error.message}`;
             throw error;
@@ -40,14 +41,11 @@ describe('Python pipelines', () => {
   }
 });
 
-async function check(pipe, task, { result, error }, { args, text }) {
-  if (error !== undefined) {
+async function check(pipe, entry, { args, text }) {
+  if (entry.error !== undefined) {
     await assert.rejects(pipe(...args), ({ code }) => /^(input|unsupported)$/.test(code));
     return;
   }
   const ours = await pipe(...args);
-  if (task === 'feature-extraction') return close(ours.tolist(), result, text, TOLERANCE);
-  if (task !== 'next-sentence-prediction') return close(ours, result, text, TOLERANCE);
-  const [next, not] = result.probabilities;
-  for (const { label, score } of ours) close(score, label === 'is_next' ? next : not, text, TOLERANCE);
+  compare(ours instanceof tareas.Tensor ? ours.tolist() : ours, entry, text, TOLERANCE);
 }

@@ -5,7 +5,8 @@ import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, write
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { GOLDENS, goldenHub, PACKAGE, tareas } from './support.mjs';
+import { GOLDENS } from '../goldens.mjs';
+import { goldenHub, PACKAGE, tareas } from './support.mjs';
 
 const { pipeline, cache, TareasError } = tareas;
 const CPU = { device: 'wasm' };

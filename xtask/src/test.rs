@@ -124,7 +124,7 @@ fn native(tally: &mut Tally) {
         let mut command = Cmd::new("cargo").args(["test", "--workspace", "--no-fail-fast"]);
         if std::env::var_os("VK_DRIVER_FILES").is_none() {
             if let Some(icd) = software_vulkan() {
-                command = command.env("VK_DRIVER_FILES", icd);
+                command = command.env("VK_DRIVER_FILES", icd).env("TAREAS_REQUIRE_GPU", "1");
             }
         }
         Ok(command)
@@ -170,7 +170,7 @@ fn browser(tally: &mut Tally) {
     if !tally.check("test packages", || tests.install()) {
         return;
     }
-    for script in ["test:node", "test:browser", "test:consume"] {
+    for script in ["test:node", "test:browser", "test:demo", "test:consume"] {
         if tests.has_script(script) {
             tally.tests(script, || Ok(Browsers::ensure()?.announce(tests.script(script))));
         }

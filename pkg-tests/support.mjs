@@ -4,16 +4,16 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
-import { startHub } from '../server/hub.mjs';
+import { goldenModels } from './goldens.mjs';
+import { startHub } from './server/hub.mjs';
 
-const root = fileURLToPath(new URL('../../', import.meta.url));
-export const GOLDENS = join(root, 'tests', 'goldens');
+const root = fileURLToPath(new URL('../', import.meta.url));
 const work = join(root, 'target', 'consume');
 export const bin = (name) => join(root, 'pkg-tests', 'node_modules', '.bin', name);
 
 let tarball = null;
 
-/** `npm pack` of ../../pkg, once. */
+/** `npm pack` of ../pkg, once. */
 function pack() {
   if (tarball) return tarball;
   mkdirSync(work, { recursive: true });
@@ -74,12 +74,13 @@ const FLAGS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
-  '--enable-unsafe-webgpu',
-  '--use-webgpu-adapter=swiftshader',
 ];
+const SOFTWARE_GPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
 
-export function openBrowser() {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+/** Chromium, with WebGPU on its software adapter unless `gpu` is false. */
+export function openBrowser({ gpu = true } = {}) {
+  const args = gpu ? [...FLAGS, ...SOFTWARE_GPU] : [...FLAGS, '--disable-features=WebGPU'];
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args });
 }
 
 /** Everything that a page of this app may load: itself. */
@@ -88,8 +89,11 @@ const CSP =
 
 /** Serves a built app with the golden models on one origin, under a strict policy. */
 export function serveApp(staticRoot, { csp = true } = {}) {
-  const models = { 'goldens/bert-encoder': join(GOLDENS, 'bert-encoder') };
-  return startHub({ models, staticRoot, pageHeaders: csp ? { 'content-security-policy': CSP } : {} });
+  return startHub({
+    models: goldenModels(),
+    staticRoot,
+    pageHeaders: csp ? { 'content-security-policy': CSP } : {},
+  });
 }
 
 /** Opens a page; collects its errors and the requests that leave its origin. */
