@@ -1,6 +1,5 @@
 //! Checkpoints: what is read, what is refused and in which words, and packs.
 
-#[allow(dead_code)] // of the goldens, only the files are wanted here
 mod common;
 
 use std::collections::HashMap;
