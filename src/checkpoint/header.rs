@@ -13,7 +13,10 @@ use crate::{err, Code};
 /// The longest header that is read: the reference implementation's own limit.
 pub const MAX_HEADER: u64 = 100_000_000;
 
-/// The types that safetensors knows and their bits per element.
+/// More dimensions than any tensor has; it bounds what a message prints.
+const MAX_RANK: usize = 16;
+
+/// The types that safetensors knows and their bits per element. Most can only be skipped.
 const TYPES: &[(&str, u64)] = &[
     ("F64", 64),
     ("F32", 32),
@@ -21,6 +24,11 @@ const TYPES: &[(&str, u64)] = &[
     ("BF16", 16),
     ("F8_E4M3", 8),
     ("F8_E5M2", 8),
+    ("F8_E8M0", 8),
+    ("F6_E2M3", 6),
+    ("F6_E3M2", 6),
+    ("F4", 4),
+    ("C64", 64),
     ("I64", 64),
     ("U64", 64),
     ("I32", 32),
@@ -30,6 +38,20 @@ const TYPES: &[(&str, u64)] = &[
     ("I8", 8),
     ("U8", 8),
     ("BOOL", 8),
+];
+
+/// What arrives in place of a checkpoint: its beginning, its name and the remedy.
+const IMPOSTORS: &[(&[u8], &str, &str)] = &[
+    (b"<", "an HTML or XML page", "check the address: the server answered with a page"),
+    (b"version ", "a Git LFS pointer", "fetch the file that it stands for: git lfs pull"),
+    (
+        b"PK\x03\x04",
+        "a PyTorch archive",
+        "in Python: save_pretrained(..., safe_serialization=True)",
+    ),
+    (b"\x80\x02", "a Python pickle", "in Python: save_pretrained(..., safe_serialization=True)"),
+    (b"GGUF", "a GGUF file", "use the repository's safetensors"),
+    (b"\x89HDF", "an HDF5 file", "use the repository's safetensors"),
 ];
 
 /// A tensor of a file.
@@ -79,7 +101,7 @@ impl<'de> Deserialize<'de> for Raw {
                 let mut raw = Raw { tensors: Vec::new(), metadata: BTreeMap::new() };
                 while let Some(key) = map.next_key::<String>()? {
                     if key == "__metadata__" {
-                        raw.metadata = map.next_value()?;
+                        raw.metadata = map.next_value::<Option<_>>()?.unwrap_or_default();
                     } else {
                         raw.tensors.push((key, map.next_value()?));
                     }
@@ -98,25 +120,44 @@ pub(super) fn broken(file: &str, what: impl fmt::Display) -> Error {
 }
 
 impl Header {
+    /// The length of the JSON, from the first eight bytes of `file`, which has `total` bytes where
+    /// that is known.
+    pub fn length(file: &str, prefix: [u8; 8], total: Option<u64>) -> Result<u64> {
+        let length = u64::from_le_bytes(prefix);
+        let most = total.map_or(MAX_HEADER, |total| MAX_HEADER.min(total.saturating_sub(8)));
+        if (2..=most).contains(&length) {
+            return Ok(length);
+        }
+        if let Some((_, what, remedy)) = IMPOSTORS.iter().find(|(m, ..)| prefix.starts_with(m)) {
+            let error = err!(Code::Checkpoint, "{file} is {what}, not a safetensors file");
+            return Err(error.remedy(*remedy));
+        }
+        let what =
+            format!("its first eight bytes promise a header of {length} bytes, 2 to {most} can be");
+        Err(broken(file, what))
+    }
+
     /// Parses the JSON of a header. `data` is the size of the data section where it is known.
     pub fn parse(file: &str, json: &[u8], data: Option<u64>) -> Result<Self> {
         let raw: Raw =
             serde_json::from_slice(json).map_err(|e| broken(file, format!("its header: {e}")))?;
         let mut names = BTreeSet::new();
+        if let Some((name, _)) = raw.tensors.iter().find(|(name, _)| !names.insert(name.as_str())) {
+            return Err(broken(file, format!("the tensor {name} is described twice")));
+        }
         let mut tensors = Vec::with_capacity(raw.tensors.len());
         for (name, RawEntry { dtype, shape, data_offsets: [begin, end] }) in raw.tensors {
-            if !names.insert(name.clone()) {
-                return Err(broken(file, format!("the tensor {name} is described twice")));
-            }
             let known = TYPES.iter().find(|(known, _)| *known == dtype);
             let Some((_, bits)) = known else {
                 let error = err!(Code::Unsupported, "{file}: {name} has the dtype {dtype:?}");
                 return Err(error.remedy("weights are read from F32, F16 and BF16"));
             };
-            let bytes = shape
-                .iter()
-                .try_fold(*bits, |product, &d| product.checked_mul(d))
-                .map(|bits| bits / 8);
+            if shape.len() > MAX_RANK {
+                let rank = shape.len();
+                return Err(broken(file, format!("{name} has {rank} dimensions")));
+            }
+            let bits = shape.iter().try_fold(*bits, |product, &d| product.checked_mul(d));
+            let bytes = bits.map(|bits| bits.div_ceil(8));
             if end < begin || bytes != Some(end - begin) {
                 let wanted =
                     bytes.map_or("more bytes than fit in 64 bits".into(), |b| format!("{b} bytes"));
@@ -131,16 +172,15 @@ impl Header {
         }
         tensors.sort_by_key(|t| (t.begin, t.end));
         let mut at = 0;
+        let mut before = "its header";
         for t in &tensors {
             if t.begin != at {
-                let what =
-                    if t.begin < at { "overlaps the tensor before it" } else { "leaves a hole" };
-                return Err(broken(
-                    file,
-                    format!("{} at {}..{} {what}, which ends at {at}", t.name, t.begin, t.end),
-                ));
+                let what = if t.begin < at { "overlaps" } else { "leaves a hole after" };
+                let Entry { name, begin, end, .. } = t;
+                let what = format!("{name} at {begin}..{end} {what} {before}, which ends at {at}");
+                return Err(broken(file, what));
             }
-            at = t.end;
+            (at, before) = (t.end, &t.name);
         }
         if let Some(data) = data.filter(|&data| data != at) {
             return Err(broken(

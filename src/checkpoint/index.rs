@@ -21,7 +21,8 @@ impl Index {
             return Err(super::header::broken(FILE, "its weight_map is empty"));
         }
         for shard in index.weight_map.values() {
-            if shard.contains(['/', '\\', ':']) || !shard.ends_with(".safetensors") {
+            if !is_plain(shard) {
+                let shard: String = shard.chars().take(100).collect();
                 let error = err!(Code::Checkpoint, "{FILE} names the shard {shard:?}");
                 return Err(error.remedy("shards are .safetensors files beside the index"));
             }
@@ -41,4 +42,11 @@ impl Index {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.weight_map.keys().map(String::as_str)
     }
+}
+
+/// Whether `shard` is the name of a file and nothing more: it is joined to an address or a folder,
+/// and must not leave it, escaped or not.
+fn is_plain(shard: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-+@ ".contains(c);
+    shard.ends_with(".safetensors") && !shard.starts_with('.') && shard.chars().all(plain)
 }

@@ -40,8 +40,10 @@ pub struct Manifest {
     pub weights: Vec<Declared>,
     /// Name of the base model (`"bert"`): tensors may come with or without this prefix.
     pub base: &'static str,
-    /// Beginnings and ends of names that the family knows and this head does not use (other
-    /// heads, buffers): such tensors are skipped. Anything else that is unknown is an error.
+    /// What the family knows and this head does not use (other heads, buffers): such tensors are
+    /// skipped, anything else that is unknown is an error. A pattern that ends in a dot stands for
+    /// a scope, and matches the names that begin with it, without the prefix of the base model;
+    /// any other matches a whole name or its last components.
     pub skip: &'static [&'static str],
 }
 

@@ -1,8 +1,8 @@
 //! From the names in a file to the weights that a model declared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use super::Manifest;
+use super::{Header, Manifest};
 use crate::error::Result;
 use crate::{err, Code};
 
@@ -24,6 +24,8 @@ pub enum Role {
 #[derive(Debug)]
 pub struct Names {
     declared: BTreeMap<String, (usize, usize)>,
+    /// Names that stand in for declared ones which the file lacks.
+    aliases: BTreeMap<String, (usize, usize)>,
     base: String,
     skip: &'static [&'static str],
 }
@@ -36,7 +38,22 @@ impl Names {
                 declared.insert(name.clone(), (weight, part));
             }
         }
-        Names { declared, base: format!("{}.", manifest.base), skip: manifest.skip }
+        let aliases = BTreeMap::new();
+        Names { declared, aliases, base: format!("{}.", manifest.base), skip: manifest.skip }
+    }
+
+    /// Learns from a header which tensors stand in for tied ones: a file holds shared memory once,
+    /// and writers note the names that they left out, as `{left out: kept}` in its metadata.
+    pub fn alias(&mut self, header: &Header) {
+        let names: HashSet<&str> = header.tensors.iter().map(|t| t.name.as_str()).collect();
+        for (left_out, kept) in &header.metadata {
+            let stands_in = names.contains(kept.as_str())
+                && !names.contains(left_out.as_str())
+                && self.find(kept).is_none();
+            if let Some(at) = self.find(left_out).filter(|_| stands_in) {
+                self.aliases.insert(kept.clone(), at);
+            }
+        }
     }
 
     /// The role of the tensor `name`; `None` where nobody in the family knows it.
@@ -51,18 +68,17 @@ impl Names {
             return Some(Role::Scale { weight, part });
         }
         let bare = name.strip_prefix(&self.base).unwrap_or(name);
-        self.skip.iter().any(|known| bare.starts_with(known)).then_some(Role::Skipped)
+        self.skip.iter().any(|pattern| is_skipped(bare, pattern)).then_some(Role::Skipped)
     }
 
     fn find(&self, name: &str) -> Option<(usize, usize)> {
-        let renamed = name
-            .strip_suffix(".gamma")
-            .map(|stem| format!("{stem}.weight"))
-            .or_else(|| name.strip_suffix(".beta").map(|stem| format!("{stem}.bias")));
-        let name = renamed.as_deref().unwrap_or(name);
-        let found =
-            self.declared.get(name).or_else(|| self.declared.get(&format!("{}{name}", self.base)));
-        found.copied()
+        let declared = |name: &str| {
+            let found = self.declared.get(name);
+            found.or_else(|| self.declared.get(&format!("{}{name}", self.base))).copied()
+        };
+        declared(name)
+            .or_else(|| declared(&modern(name)?))
+            .or_else(|| self.aliases.get(name).copied())
     }
 
     /// Checks the names of a whole checkpoint: every one has a role, every declared weight is
@@ -89,11 +105,15 @@ impl Names {
             );
         }
         if !missing.is_empty() {
+            let encoder = |name: &&str| name.starts_with(&self.base);
+            let headless = missing.len() < self.declared.len() && !missing.values().any(encoder);
             let names: Vec<&str> = missing.into_values().collect();
             let error = err!(Code::Tensor, "the checkpoint lacks {}", listed(&names));
-            return Err(error.remedy(
-                "it was saved from another model or head than config.json and the task say",
-            ));
+            return Err(error.remedy(if headless {
+                "it has no head for this task: use a checkpoint that was trained for it"
+            } else {
+                "it was saved from another model than config.json says"
+            }));
         }
         if !unknown.is_empty() {
             let error =
@@ -106,8 +126,28 @@ impl Names {
     }
 }
 
+/// The name that `transformers` reads `name` as: `LayerNorm.gamma` is `LayerNorm.weight`.
+fn modern(name: &str) -> Option<String> {
+    let (stem, leaf) = name.rsplit_once('.')?;
+    let leaf = match leaf {
+        "gamma" => "weight",
+        "beta" => "bias",
+        _ => return None,
+    };
+    let owner = stem.rsplit('.').next()?.to_ascii_lowercase();
+    owner.contains("norm").then(|| format!("{stem}.{leaf}"))
+}
+
+/// Whether a name without its base prefix matches a pattern of [`Manifest::skip`].
+fn is_skipped(bare: &str, pattern: &str) -> bool {
+    if pattern.ends_with('.') {
+        return bare.starts_with(pattern);
+    }
+    bare.strip_suffix(pattern).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
 /// The first eight names, and how many more there are.
-fn listed(names: &[&str]) -> String {
+pub(super) fn listed(names: &[&str]) -> String {
     let shown = names[..names.len().min(8)].join(", ");
     match names.len() {
         0..=8 => shown,

@@ -2,12 +2,12 @@
 
 use half::{bf16, f16};
 
-use super::header::Entry;
+use super::header::{broken, Entry};
 use super::reader::Other;
 use super::{Declared, Kind};
 use crate::error::Result;
-use crate::tensor::{Format, HostWeight, Matrix};
-use crate::{err, Code};
+use crate::tensor::{Format, HostWeight, Matrix, BLOCK};
+use crate::{err, Code, Error};
 
 /// Raw bytes converted at a time, rounded to whole rows.
 const GROUP: usize = 1 << 20;
@@ -15,106 +15,213 @@ const GROUP: usize = 1 << 20;
 /// A declared weight that is filling up.
 #[derive(Debug)]
 pub struct Assembly {
-    /// `None` once it has gone to its device.
-    weight: Option<HostWeight>,
-    /// Rows of each part.
+    name: String,
+    /// `None` for a vector.
+    format: Option<Format>,
+    /// Rows of each part, and columns.
     rows: usize,
-    /// Parts that are not complete yet.
-    missing: usize,
-    /// Per part, what has arrived of a quantized tensor and its scales.
-    quantized: Vec<Quantized>,
+    cols: usize,
+    weight: Weight,
+    /// One per tensor that the weight is stacked from.
+    parts: Vec<Arrived>,
 }
 
+#[derive(Debug)]
+enum Weight {
+    /// No value has arrived: no memory is held.
+    Empty,
+    Filling(HostWeight),
+    /// It has gone to its device.
+    Taken,
+}
+
+/// What has arrived of a part.
 #[derive(Debug, Default, Clone)]
-struct Quantized {
+struct Arrived {
+    /// Its tensor (and the tensor of its scales) has begun; a second one is a mistake.
+    begun: [bool; 2],
+    complete: bool,
+    /// A quantized tensor and its scales wait for each other.
     data: Option<(Format, Vec<u8>)>,
     scales: Option<Vec<f32>>,
 }
 
 fn reserve<T>(len: usize, what: &str) -> Result<Vec<T>> {
     let mut vec = Vec::new();
-    vec.try_reserve_exact(len).map_err(|_| {
-        let bytes = len.saturating_mul(size_of::<T>());
-        err!(Code::OutOfMemory, "no memory for {what}: {bytes} bytes")
-            .remedy("use a smaller dtype (q8, q4) or a smaller model")
-    })?;
+    vec.try_reserve_exact(len).map_err(|_| too_large(len.checked_mul(size_of::<T>()), what))?;
     Ok(vec)
 }
 
-/// Zeros `[n, k]`.
-fn filled<T: Clone + Default>(n: usize, k: usize, what: &str) -> Result<Vec<T>> {
-    // 32 bits overflow on wasm where 64 would only fail to allocate.
-    let len = n.checked_mul(k).unwrap_or(usize::MAX);
+fn filled<T: Clone>(len: Option<usize>, value: T, what: &str) -> Result<Vec<T>> {
+    let len = len.ok_or_else(|| too_large(None, what))?;
     let mut vec = reserve(len, what)?;
-    vec.resize(len, T::default());
+    vec.resize(len, value);
     Ok(vec)
+}
+
+fn too_large(bytes: Option<usize>, what: &str) -> Error {
+    let bytes = bytes.map_or("more than the address space".into(), |b| format!("{b} bytes"));
+    err!(Code::OutOfMemory, "no memory for {what}: {bytes}")
+        .remedy("use a smaller dtype (q8, q4) or a smaller model")
 }
 
 impl Assembly {
-    /// Memory for a declared weight; `format` is `None` for a vector.
-    pub fn new(declared: &Declared, format: Option<Format>) -> Result<Self> {
-        let parts = declared.names.len();
-        let (n, k) = (parts * declared.rows, declared.cols);
-        let name = &declared.names[0];
-        let weight = match format {
-            None => HostWeight::Vector(filled(n, 1, name)?),
-            Some(format) => HostWeight::Matrix(Matrix {
-                format,
-                n,
-                k,
-                data: filled(n, format.row_bytes(k), name)?,
-                scales: filled(n, format.row_scales(k), name)?,
-            }),
-        };
-        let quantized = vec![Quantized::default(); parts];
-        Ok(Assembly { weight: Some(weight), rows: declared.rows, missing: parts, quantized })
+    /// A declared weight of which nothing has arrived; `format` is `None` for a vector.
+    pub fn new(declared: &Declared, format: Option<Format>) -> Self {
+        Assembly {
+            name: declared.names[0].clone(),
+            format,
+            rows: declared.rows,
+            cols: declared.cols,
+            weight: Weight::Empty,
+            parts: vec![Arrived::default(); declared.names.len()],
+        }
+    }
+
+    /// Notes that the tensor `name`, a part or its scales, begins: each may come once, under one
+    /// of its names, from one shard.
+    pub fn begin(&mut self, file: &str, name: &str, part: usize, scale: bool) -> Result<()> {
+        if std::mem::replace(&mut self.parts[part].begun[usize::from(scale)], true) {
+            return Err(broken(file, format!("{name} has been read before, from here or a shard")));
+        }
+        Ok(())
     }
 
     /// The weight, once all its parts are there; only the first call gets it.
     pub fn take(&mut self) -> Option<HostWeight> {
-        if self.missing > 0 {
+        if !self.parts.iter().all(|part| part.complete) {
             return None;
         }
-        self.weight.take()
+        match std::mem::replace(&mut self.weight, Weight::Taken) {
+            Weight::Filling(weight) => Some(weight),
+            Weight::Empty | Weight::Taken => None,
+        }
     }
 
     /// The weight was complete and has been taken.
     pub fn is_taken(&self) -> bool {
-        self.weight.is_none()
+        matches!(self.weight, Weight::Taken)
+    }
+
+    /// The weight's memory, reserved when its first values arrive.
+    fn memory(&mut self) -> Result<&mut HostWeight> {
+        if matches!(self.weight, Weight::Empty) {
+            let n = self.parts.len() * self.rows;
+            let (k, what) = (self.cols, self.name.as_str());
+            self.weight = Weight::Filling(match self.format {
+                None => HostWeight::Vector(filled(Some(n), 0.0, what)?),
+                Some(format) => HostWeight::Matrix(Matrix {
+                    format,
+                    n,
+                    k,
+                    data: filled(n.checked_mul(format.row_bytes(k)), 0, what)?,
+                    scales: filled(n.checked_mul(format.row_scales(k)), 0.0, what)?,
+                }),
+            });
+        }
+        match &mut self.weight {
+            Weight::Filling(weight) => Ok(weight),
+            _ => Err(err!(Code::Internal, "{} has been taken", self.name)),
+        }
     }
 
     /// Writes f32 values from row `row` of `part` on.
-    fn set(&mut self, part: usize, row: usize, values: &[f32]) {
+    fn set(&mut self, part: usize, row: usize, values: &[f32]) -> Result<()> {
         let first = part * self.rows + row;
-        match &mut self.weight {
-            Some(HostWeight::Vector(v)) => v[first..first + values.len()].copy_from_slice(values),
-            Some(HostWeight::Matrix(m)) => m.set_rows(first, values),
-            None => {}
+        match self.memory()? {
+            HostWeight::Vector(v) => v[first..first + values.len()].copy_from_slice(values),
+            HostWeight::Matrix(m) => m.set_rows(first, values),
         }
+        Ok(())
     }
 
     /// Moves a quantized part in, once its data and its scales are both there: bit by bit where
-    /// the weight has the same format, else through f32.
-    fn merge(&mut self, part: usize) -> bool {
-        let Some(HostWeight::Matrix(m)) = &mut self.weight else { return false };
-        let held = &mut self.quantized[part];
+    /// the weight has the same format, else through f32. False while one of them is missing.
+    fn merge(&mut self, part: usize) -> Result<bool> {
+        let held = &mut self.parts[part];
         let (Some((format, data)), Some(scales)) = (held.data.take(), held.scales.take()) else {
-            return false;
+            return Ok(false);
         };
-        let (rows, k) = (self.rows, m.k);
-        if format == m.format {
-            let (bytes, count) = (format.row_bytes(k), format.row_scales(k));
-            m.data[part * rows * bytes..][..data.len()].copy_from_slice(&data);
-            m.scales[part * rows * count..][..scales.len()].copy_from_slice(&scales);
+        let (rows, k) = (self.rows, self.cols);
+        let source = Matrix { format, n: rows, k, data, scales };
+        if self.format == Some(format) && self.parts.len() == 1 {
+            self.weight = Weight::Filling(HostWeight::Matrix(source));
+        } else if self.format == Some(format) {
+            let HostWeight::Matrix(m) = self.memory()? else { return Ok(false) };
+            let (data, scales) = (source.data.len(), source.scales.len());
+            m.data[part * data..][..data].copy_from_slice(&source.data);
+            m.scales[part * scales..][..scales].copy_from_slice(&source.scales);
         } else {
-            let source = Matrix { format, n: rows, k, data, scales };
-            let mut row = vec![0.0; k];
+            let mut row = filled(Some(k), 0.0, &self.name)?;
             for r in 0..rows {
                 source.row(r, &mut row);
-                m.set_rows(part * rows + r, &row);
+                self.set(part, r, &row)?;
             }
         }
-        true
+        Ok(true)
+    }
+
+    /// A part without rows or columns brings no values, and is complete all the same.
+    fn complete(&mut self, part: usize) -> Result<()> {
+        self.memory()?;
+        self.parts[part].complete = true;
+        Ok(())
+    }
+}
+
+/// How a tensor's bytes are to be read.
+#[derive(Debug, Clone, Copy)]
+pub enum Encoding {
+    /// Bytes of an element, and the conversion of whole elements to f32.
+    Floats(usize, fn(&[u8], &mut Vec<f32>)),
+    /// Data of a quantized matrix.
+    Data(Format),
+    /// Scales of a quantized matrix, f16.
+    Scales,
+}
+
+impl Encoding {
+    /// The encoding of `entry`, a part of `declared` or its scales, after a look at its dtype and
+    /// its shape. Integers mean something only in a `pack`.
+    pub fn of(
+        file: &str,
+        entry: &Entry,
+        declared: &Declared,
+        scale: bool,
+        pack: bool,
+    ) -> Result<Self> {
+        let (rows, cols) = (declared.rows as u64, declared.cols);
+        let vector = declared.kind == Kind::Vector;
+        let packed = pack && !vector;
+        let dense = if vector { vec![rows] } else { vec![rows, cols as u64] };
+        let blocks = |n: usize| vec![rows, n as u64];
+        let (shape, encoding) = match (entry.dtype.as_str(), scale) {
+            ("F32", false) => (dense, Encoding::Floats(4, read_f32)),
+            ("F16", false) => (dense, Encoding::Floats(2, read_f16)),
+            ("BF16", false) => (dense, Encoding::Floats(2, read_bf16)),
+            ("I8", false) if packed => {
+                (blocks(Format::Q8.row_bytes(cols)), Encoding::Data(Format::Q8))
+            }
+            ("U8", false) if packed => {
+                (blocks(Format::Q4.row_bytes(cols)), Encoding::Data(Format::Q4))
+            }
+            ("F16", true) if packed => (blocks(Format::Q8.row_scales(cols)), Encoding::Scales),
+            (dtype, _) => {
+                let error = err!(Code::Unsupported, "{file}: {} is stored as {dtype}", entry.name);
+                return Err(
+                    error.remedy("weights are read from F32, F16 and BF16, and packs of ours")
+                );
+            }
+        };
+        if entry.shape != shape {
+            let (name, has) = (&entry.name, &entry.shape);
+            let error = err!(
+                Code::Tensor,
+                "{file}: {name} has the shape {has:?}, config.json asks for {shape:?}"
+            );
+            return Err(error.remedy("config.json and the weights are of different models"));
+        }
+        Ok(encoding)
     }
 }
 
@@ -140,12 +247,16 @@ pub struct Floats {
     part: usize,
     name: String,
     read: fn(&[u8], &mut Vec<f32>),
-    /// Bytes of a row, or of an element of a vector.
+    /// Bytes and elements of a row (of an element, in a vector).
     unit: usize,
+    cols: usize,
     /// Rows done.
     row: usize,
+    /// What has arrived of the row after them.
     raw: Vec<u8>,
     values: Vec<f32>,
+    /// The largest magnitude that the weight's format can hold.
+    limit: f32,
 }
 
 fn read_f32(raw: &[u8], values: &mut Vec<f32>) {
@@ -170,79 +281,52 @@ impl Part {
         }
     }
 
-    /// The part (or its scales) that `entry` is, after a look at its dtype and shape.
+    /// The part (or its scales) of `weight` that `entry` is.
     pub fn new(
-        file: &str,
         entry: &Entry,
-        declared: &Declared,
+        encoding: Encoding,
+        assembly: &Assembly,
         weight: usize,
         part: usize,
-        scale: bool,
     ) -> Result<Self> {
-        let (rows, cols) = (declared.rows as u64, declared.cols);
-        let vector = declared.kind == Kind::Vector;
-        let dense = if vector { vec![rows] } else { vec![rows, cols as u64] };
-        let blocks = |n: usize| vec![rows, n as u64];
-        type Read = fn(&[u8], &mut Vec<f32>);
-        let (shape, size, read): (_, usize, Option<Read>) = match (entry.dtype.as_str(), scale) {
-            ("F16", true) => (blocks(Format::Q8.row_scales(cols)), 2, None),
-            ("F32", false) => (dense, 4, Some(read_f32)),
-            ("F16", false) => (dense, 2, Some(read_f16)),
-            ("BF16", false) => (dense, 2, Some(read_bf16)),
-            ("I8", false) if !vector => (blocks(Format::Q8.row_bytes(cols)), 1, None),
-            ("U8", false) if !vector => (blocks(Format::Q4.row_bytes(cols)), 1, None),
-            (dtype, _) => {
-                let error = err!(Code::Unsupported, "{file}: {} is stored as {dtype}", entry.name);
-                return Err(
-                    error.remedy("weights are read from F32, F16 and BF16, and packs of ours")
-                );
-            }
+        let name = entry.name.clone();
+        let collected = || {
+            let bytes = usize::try_from(entry.end - entry.begin);
+            reserve(bytes.map_err(|_| too_large(None, &entry.name))?, &entry.name)
         };
-        if entry.shape != shape {
-            let (name, has) = (&entry.name, &entry.shape);
-            let error = err!(
-                Code::Tensor,
-                "{file}: {name} has the shape {has:?}, config.json asks for {shape:?}"
-            );
-            return Err(error.remedy("config.json and the weights are of different models"));
-        }
-        Ok(match read {
-            Some(read) => Part::Floats(Floats {
-                weight,
-                part,
-                name: entry.name.clone(),
-                read,
-                unit: if vector { size } else { size * cols },
-                row: 0,
-                raw: Vec::new(),
-                values: Vec::new(),
-            }),
-            None => {
-                let format = match (scale, entry.dtype.as_str()) {
-                    (true, _) => None,
-                    (_, "I8") => Some(Format::Q8),
-                    _ => Some(Format::Q4),
-                };
-                let bytes = reserve((entry.end - entry.begin) as usize, &entry.name)?;
-                Part::Quantized { weight, part, format, bytes }
+        Ok(match encoding {
+            Encoding::Floats(size, read) => {
+                let cols = assembly.format.map_or(1, |_| assembly.cols);
+                let unit = size * cols;
+                let (raw, values) = (reserve(unit, &name)?, Vec::new());
+                let limit = limit(assembly.format);
+                let floats =
+                    Floats { weight, part, name, read, unit, cols, row: 0, raw, values, limit };
+                Part::Floats(floats)
             }
+            Encoding::Data(format) => {
+                Part::Quantized { weight, part, format: Some(format), bytes: collected()? }
+            }
+            Encoding::Scales => Part::Quantized { weight, part, format: None, bytes: collected()? },
         })
     }
 
     /// The next bytes of the tensor.
     pub fn push(&mut self, bytes: &[u8], weights: &mut [Option<Assembly>]) -> Result<()> {
         match self {
-            Part::Skipped => {}
-            Part::Kept(kept) => kept.extend_from_slice(bytes),
-            Part::Quantized { bytes: collected, .. } => collected.extend_from_slice(bytes),
-            Part::Floats(floats) => {
-                for piece in bytes.chunks(GROUP) {
-                    floats.raw.extend_from_slice(piece);
-                    floats.convert(weights)?;
-                }
+            Part::Skipped => Ok(()),
+            Part::Kept(kept) => {
+                kept.try_reserve(bytes.len())
+                    .map_err(|_| too_large(Some(bytes.len()), "a tensor that is kept as it is"))?;
+                kept.extend_from_slice(bytes);
+                Ok(())
             }
+            Part::Quantized { bytes: collected, .. } => {
+                collected.extend_from_slice(bytes);
+                Ok(())
+            }
+            Part::Floats(floats) => floats.push(bytes, weights),
         }
-        Ok(())
     }
 
     /// The tensor ends; returns the weight whose part is now complete.
@@ -252,72 +336,137 @@ impl Part {
         weights: &mut [Option<Assembly>],
         others: Option<&mut Vec<Other>>,
     ) -> Result<Option<usize>> {
-        let (weight, complete) = match self {
+        let (weight, part, complete) = match self {
             Part::Skipped => return Ok(None),
             Part::Kept(bytes) => {
                 let Entry { name, dtype, shape, .. } = entry.clone();
-                others.into_iter().for_each(|o| {
-                    o.push(Other {
-                        name: name.clone(),
-                        dtype: dtype.clone(),
-                        shape: shape.clone(),
-                        bytes: bytes.clone(),
-                    });
-                });
+                if let Some(others) = others {
+                    others.push(Other { name, dtype, shape, bytes });
+                }
                 return Ok(None);
             }
-            Part::Floats(floats) => (floats.weight, true),
-            Part::Quantized { weight, part, format, bytes } => {
+            Part::Floats(floats) => (floats.weight, floats.part, true),
+            Part::Quantized { weight, part, format, mut bytes } => {
                 let Some(assembly) = &mut weights[weight] else { return Ok(None) };
                 match format {
-                    Some(format) => assembly.quantized[part].data = Some((format, bytes)),
+                    Some(format) => {
+                        check_levels(&entry.name, format, assembly.cols, &mut bytes)?;
+                        assembly.parts[part].data = Some((format, bytes));
+                    }
                     None => {
                         let mut scales = reserve(bytes.len() / 2, &entry.name)?;
                         read_f16(&bytes, &mut scales);
-                        finite(&entry.name, 0, &scales)?;
-                        assembly.quantized[part].scales = Some(scales);
+                        check_values(&entry.name, 0, &scales, f32::MAX)?;
+                        assembly.parts[part].scales = Some(scales);
                     }
                 }
-                let held = &assembly.quantized[part];
+                let held = &assembly.parts[part];
                 let both = held.data.is_some() && held.scales.is_some();
-                (weight, both && assembly.merge(part))
+                (weight, part, both && assembly.merge(part)?)
             }
         };
-        if complete {
-            if let Some(assembly) = &mut weights[weight] {
-                assembly.missing = assembly.missing.saturating_sub(1);
-            }
+        if let Some(assembly) = weights[weight].as_mut().filter(|_| complete) {
+            assembly.complete(part)?;
         }
         Ok(complete.then_some(weight))
     }
 }
 
 impl Floats {
-    /// Converts the rows that are complete.
-    fn convert(&mut self, weights: &mut [Option<Assembly>]) -> Result<()> {
-        let rows = self.raw.len() / self.unit.max(1);
-        if rows == 0 {
+    /// Converts the rows that `bytes` completes, straight from the chunk but for the row that a
+    /// chunk's end cuts.
+    fn push(&mut self, mut bytes: &[u8], weights: &mut [Option<Assembly>]) -> Result<()> {
+        if self.unit == 0 {
             return Ok(());
         }
+        if !self.raw.is_empty() {
+            let (now, rest) = bytes.split_at(bytes.len().min(self.unit - self.raw.len()));
+            self.raw.extend_from_slice(now);
+            bytes = rest;
+            if self.raw.len() < self.unit {
+                return Ok(());
+            }
+            let mut raw = std::mem::take(&mut self.raw);
+            self.convert(&raw, weights)?;
+            raw.clear();
+            self.raw = raw;
+        }
+        let (rows, cut) = bytes.split_at(bytes.len() / self.unit * self.unit);
+        for group in rows.chunks((GROUP / self.unit).max(1) * self.unit) {
+            self.convert(group, weights)?;
+        }
+        self.raw.extend_from_slice(cut);
+        Ok(())
+    }
+
+    /// Converts whole rows.
+    fn convert(&mut self, raw: &[u8], weights: &mut [Option<Assembly>]) -> Result<()> {
+        let rows = raw.len() / self.unit;
         self.values.clear();
-        (self.read)(&self.raw[..rows * self.unit], &mut self.values);
-        finite(&self.name, self.row * (self.values.len() / rows), &self.values)?;
+        self.values
+            .try_reserve(rows * self.cols)
+            .map_err(|_| too_large(Some(4 * rows * self.cols), &self.name))?;
+        (self.read)(raw, &mut self.values);
+        check_values(&self.name, self.row * self.cols, &self.values, self.limit)?;
         if let Some(assembly) = &mut weights[self.weight] {
-            assembly.set(self.part, self.row, &self.values);
+            assembly.set(self.part, self.row, &self.values)?;
         }
         self.row += rows;
-        self.raw.drain(..rows * self.unit);
         Ok(())
     }
 }
 
-/// One NaN in a query weight gives confident, finite, wrong answers: none gets in.
-fn finite(name: &str, first: usize, values: &[f32]) -> Result<()> {
-    match values.iter().position(|x| !x.is_finite()) {
-        None => Ok(()),
-        Some(at) => {
-            Err(err!(Code::NonFinite, "{name} holds {} at element {}", values[at], first + at)
-                .remedy("the checkpoint is damaged or diverged in training: use another revision"))
+/// The largest magnitude that `format` holds: what rounds to the largest f16, times the steps
+/// that its f16 scale counts.
+fn limit(format: Option<Format>) -> f32 {
+    const F16: f32 = 65_504.0;
+    match format {
+        None | Some(Format::F32) => f32::MAX,
+        Some(Format::F16) => F16,
+        Some(Format::Q8) => F16 * 127.0,
+        Some(Format::Q4) => F16 * 7.0,
+    }
+}
+
+/// One NaN in a query weight gives confident, finite, wrong answers: none gets in, nor a value
+/// that its new format would turn into infinity.
+fn check_values(name: &str, first: usize, values: &[f32], limit: f32) -> Result<()> {
+    // NaN > infinity > any number when their bits are compared; this loop becomes vectors.
+    let magnitude = |x: &f32| x.to_bits() & 0x7FFF_FFFF;
+    if values.iter().map(magnitude).fold(0, u32::max) <= limit.to_bits() {
+        return Ok(());
+    }
+    let at = values.iter().position(|x| magnitude(x) > limit.to_bits()).unwrap_or(0);
+    let (value, at) = (values.get(at).copied().unwrap_or(f32::NAN), first + at);
+    let error = err!(Code::NonFinite, "{name} holds {value} at element {at}");
+    Err(if value.is_finite() {
+        error.remedy(format!("its format ends at {limit}: load it with dtype fp32"))
+    } else {
+        error.remedy("the checkpoint is damaged or diverged in training: use another revision")
+    })
+}
+
+/// Quantized data is in canonical form: q8 without -128, which integer dot products may not
+/// negate, and both formats with zeros past the last column.
+fn check_levels(name: &str, format: Format, k: usize, data: &mut [u8]) -> Result<()> {
+    if format == Format::Q8 && data.contains(&0x80) {
+        return Err(err!(Code::Checkpoint, "{name} holds the level -128, outside -127..127")
+            .remedy("the pack is damaged: make it again"));
+    }
+    let width = format.row_bytes(k);
+    if k % BLOCK != 0 {
+        for row in data.chunks_exact_mut(width) {
+            for k in k..k.next_multiple_of(BLOCK) {
+                if format == Format::Q8 {
+                    row[k] = 0;
+                } else {
+                    // tensor/matrix.rs: four low nibbles, then the four high ones of the same bytes
+                    let shift = if k % 8 < 4 { 0 } else { 4 };
+                    let byte = &mut row[k / 8 * 4 + k % 4];
+                    *byte = *byte & !(0x0F << shift) | 8 << shift;
+                }
+            }
         }
     }
+    Ok(())
 }

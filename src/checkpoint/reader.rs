@@ -4,9 +4,11 @@
 //! are complete, a weight leaves for its device as soon as all its parts are; what is held is the
 //! weights under way and about one megabyte of raw bytes.
 
-use super::header::{broken, Entry, Header, MAX_HEADER};
-use super::names::{Names, Role};
-use super::part::{Assembly, Part};
+use std::collections::HashSet;
+
+use super::header::{broken, Entry, Header};
+use super::names::{listed, Names, Role, SCALE};
+use super::part::{Assembly, Encoding, Part};
 use super::{Index, Kind, Manifest};
 use crate::error::Result;
 use crate::plan::WeightId;
@@ -53,6 +55,8 @@ struct File {
     head: Vec<u8>,
     /// The header, the tensor at hand and how many bytes of the data section have arrived.
     data: Option<(Header, usize, u64)>,
+    /// It is a pack of ours: integers are quantized matrices.
+    pack: bool,
     /// What the bytes of the tensor at hand go through.
     part: Option<Part>,
 }
@@ -99,8 +103,14 @@ impl Reader {
         if let Some(file) = &self.file {
             return Err(err!(Code::Internal, "{name} begins before {} has ended", file.name));
         }
-        self.file =
-            Some(File { name: name.into(), total, head: Vec::new(), data: None, part: None });
+        self.file = Some(File {
+            name: name.into(),
+            total,
+            head: Vec::new(),
+            data: None,
+            pack: false,
+            part: None,
+        });
         Ok(())
     }
 
@@ -122,35 +132,41 @@ impl Reader {
     fn head<'c>(&mut self, file: &mut File, mut chunk: &'c [u8]) -> Result<&'c [u8]> {
         let mut take = |file: &mut File, until: usize| {
             let (now, rest) = chunk.split_at(chunk.len().min(until - file.head.len()));
+            if file.head.try_reserve(now.len()).is_err() {
+                return Err(err!(Code::OutOfMemory, "no memory for a header of {until} bytes"));
+            }
             file.head.extend_from_slice(now);
             chunk = rest;
-            file.head.len() == until
+            Ok(file.head.len() == until)
         };
-        if file.head.len() < 8 && !take(file, 8) {
+        if file.head.len() < 8 && !take(file, 8)? {
             return Ok(&[]);
         }
         let mut length = [0; 8];
         length.copy_from_slice(&file.head[..8]);
-        let length = u64::from_le_bytes(length);
-        if length > MAX_HEADER || (file.total > 0 && length.saturating_add(8) > file.total) {
-            let what = format!("its first eight bytes promise a header of {length} bytes");
-            return Err(broken(&file.name, what));
-        }
-        if !take(file, 8 + length as usize) {
+        let total = (file.total > 0).then_some(file.total);
+        let length = Header::length(&file.name, length, total)?;
+        if !take(file, 8 + length as usize)? {
             return Ok(&[]);
         }
-        let data = (file.total > 0).then(|| file.total - 8 - length);
+        let data = total.map(|total| total - 8 - length);
         let header = Header::parse(&file.name, &file.head[8..], data)?;
         file.head = Vec::new();
+        self.names.alias(&header);
         if !self.checked {
             // Not sharded: this header names everything there is.
             self.names.check(header.tensors.iter().map(|t| t.name.as_str()))?;
             self.checked = true;
         }
+        file.pack = is_pack(&file.name, &header)?;
         if self.format.is_none() {
-            let own = header.metadata.get("tareas").and_then(|_| header.metadata.get("dtype"));
+            let own = header.metadata.get("dtype").filter(|_| file.pack);
             self.format =
                 Some(self.dtype.or(own.and_then(|own| pack_format(own))).unwrap_or(self.default));
+        }
+        let names: HashSet<&str> = header.tensors.iter().map(|t| t.name.as_str()).collect();
+        for entry in &header.tensors {
+            self.inspect(file, entry, &names)?;
         }
         file.data = Some((header, 0, 0));
         Ok(chunk)
@@ -161,7 +177,7 @@ impl Reader {
         // Tensors of no bytes end where they begin: they must not wait for a next chunk.
         while let Some(entry) = header.tensors.get(*at) {
             if file.part.is_none() {
-                file.part = Some(self.part(&file.name, entry)?);
+                file.part = Some(self.part(&file.name, entry, file.pack)?);
             }
             let Some(part) = &mut file.part else { return Ok(()) };
             let left = (entry.end - *arrived).min(chunk.len() as u64) as usize;
@@ -190,31 +206,53 @@ impl Reader {
         Ok(())
     }
 
-    /// What the bytes of `entry` go through.
-    fn part(&mut self, file: &str, entry: &Entry) -> Result<Part> {
-        let (weight, part, scale) = match self.names.role(&entry.name) {
-            None => {
-                return Err(err!(
-                    Code::Tensor,
-                    "{file} holds {}, which the index does not name",
-                    entry.name
-                ));
+    /// Whether `entry` is what the manifest says, before any byte of it has arrived.
+    fn inspect(&self, file: &File, entry: &Entry, names: &HashSet<&str>) -> Result<()> {
+        let Some((weight, _, scale)) = self.place(&file.name, entry)? else { return Ok(()) };
+        let declared = &self.manifest.weights[weight];
+        let encoding = Encoding::of(&file.name, entry, declared, scale, file.pack)?;
+        if let Encoding::Data(_) = encoding {
+            let scales = format!("{}{SCALE}", entry.name);
+            if !names.contains(scales.as_str()) {
+                let error = err!(Code::Tensor, "{} lacks {scales}", file.name);
+                return Err(error.remedy("the pack is damaged: make it again"));
             }
-            Some(Role::Skipped) => return Ok(Part::skipped(self.others.is_some())),
-            Some(Role::Part { weight, part }) => (weight, part, false),
-            Some(Role::Scale { weight, part }) => (weight, part, true),
+        }
+        Ok(())
+    }
+
+    /// The weight and part that `entry` is, and whether it is only their scales; `None` for a
+    /// tensor that the model does not use.
+    fn place(&self, file: &str, entry: &Entry) -> Result<Option<(usize, usize, bool)>> {
+        match self.names.role(&entry.name) {
+            None => Err(err!(
+                Code::Tensor,
+                "{file} holds {}, which no head of the family knows",
+                entry.name
+            )
+            .remedy("it was saved from another architecture than config.json says")),
+            Some(Role::Skipped) => Ok(None),
+            Some(Role::Part { weight, part }) => Ok(Some((weight, part, false))),
+            Some(Role::Scale { weight, part }) => Ok(Some((weight, part, true))),
+        }
+    }
+
+    /// What the bytes of `entry` go through.
+    fn part(&mut self, file: &str, entry: &Entry, pack: bool) -> Result<Part> {
+        let Some((weight, part, scale)) = self.place(file, entry)? else {
+            return Ok(Part::skipped(self.others.is_some()));
         };
         let declared = &self.manifest.weights[weight];
-        if self.weights[weight].is_none() {
-            let format = match (declared.kind, self.format.unwrap_or(self.default)) {
-                (Kind::Vector, _) => None,
-                (Kind::Exact, _) => Some(Format::F32),
-                (Kind::Sensitive, Format::Q4) => Some(Format::Q8),
-                (_, format) => Some(format),
-            };
-            self.weights[weight] = Some(Assembly::new(declared, format)?);
-        }
-        Part::new(file, entry, declared, weight, part, scale)
+        let encoding = Encoding::of(file, entry, declared, scale, pack)?;
+        let format = match (declared.kind, self.format.unwrap_or(self.default)) {
+            (Kind::Vector, _) => None,
+            (Kind::Exact, _) => Some(Format::F32),
+            (Kind::Sensitive, Format::Q4) => Some(Format::Q8),
+            (_, format) => Some(format),
+        };
+        let assembly = self.weights[weight].get_or_insert_with(|| Assembly::new(declared, format));
+        assembly.begin(file, &entry.name, part, scale)?;
+        Part::new(entry, encoding, assembly, weight, part)
     }
 
     /// The file ends here.
@@ -243,13 +281,26 @@ impl Reader {
 
     /// Like [`Reader::finish`], with the tensors outside the manifest.
     pub fn finish_with_others(self) -> Result<(Format, Vec<Other>)> {
-        let incomplete = |w: &Option<Assembly>| !w.as_ref().is_some_and(Assembly::is_taken);
-        if let Some(at) = self.weights.iter().position(incomplete) {
-            let names = self.manifest.weights[at].names.join(", ");
+        let complete = |w: &Option<Assembly>| w.as_ref().is_some_and(Assembly::is_taken);
+        let weights = self.weights.iter().zip(&self.manifest.weights);
+        let incomplete = weights.filter(|(w, _)| !complete(w)).flat_map(|(_, d)| &d.names);
+        let names: Vec<&str> = incomplete.map(String::as_str).collect();
+        if !names.is_empty() {
+            let names = listed(&names);
             let error = err!(Code::Tensor, "no file of the checkpoint held all of {names}");
             return Err(error.remedy("feed every shard that the index names"));
         }
         Ok((self.format.unwrap_or(self.default), self.others.unwrap_or_default()))
+    }
+}
+
+/// Whether the header says that the file is a pack of ours, of the one version there is.
+fn is_pack(file: &str, header: &Header) -> Result<bool> {
+    match header.metadata.get("tareas").map(String::as_str) {
+        None => Ok(false),
+        Some("1") => Ok(true),
+        Some(other) => Err(err!(Code::Unsupported, "{file} is a pack of version {other:?}")
+            .remedy("make it again with this version, or use a newer version of tareas")),
     }
 }
 

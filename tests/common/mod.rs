@@ -1,5 +1,8 @@
 //! What the native tests share: golden checkpoints, and the devices to run them on.
 
+// Each test binary uses its own part of this.
+#![allow(dead_code)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
