@@ -22,13 +22,12 @@ impl Bindgen {
                 return Ok(Self { bin, version });
             }
         }
-        Cmd::new("cargo")
-            .args(["install", "--locked", "wasm-bindgen-cli", "--version", &version])
-            .args(["--bin", "wasm-bindgen", "--bin", "wasm-bindgen-test-runner"])
-            .arg("--root")
-            .arg(paths::tools())
-            .remedy(format!("put wasm-bindgen {version} on the PATH"))
-            .run()?;
+        // A registry mirror may lack a version that the tool's lock file names; any compatible one
+        // does as well, since the tool pins its own crates exactly.
+        install(&version, &["--locked"]).or_else(|failure| {
+            println!("{failure}\ntrying without its lock file");
+            install(&version, &[])
+        })?;
         Ok(Self { bin: installed, version })
     }
 
@@ -39,6 +38,17 @@ impl Bindgen {
     pub fn test_runner(&self) -> PathBuf {
         self.bin.join("wasm-bindgen-test-runner")
     }
+}
+
+fn install(version: &str, options: &[&str]) -> Result {
+    Cmd::new("cargo")
+        .args(["install", "wasm-bindgen-cli", "--version", version])
+        .args(["--bin", "wasm-bindgen", "--bin", "wasm-bindgen-test-runner"])
+        .args(options)
+        .arg("--root")
+        .arg(paths::tools())
+        .remedy(format!("put wasm-bindgen and wasm-bindgen-test-runner {version} on the PATH"))
+        .run()
 }
 
 fn has_version(bin: &Path, version: &str) -> bool {
