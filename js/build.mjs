@@ -7,7 +7,16 @@
  * as wasm-bindgen and wasm-opt leave them (`cargo xtask build` does all of it).
  */
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { brotliCompressSync } from 'node:zlib';
@@ -147,6 +156,27 @@ function packageJson() {
   };
 }
 
+/** Drops declarations of modules that no public type refers to. */
+function pruneTypes(folder) {
+  const wanted = new Set();
+  const visit = (file) => {
+    if (wanted.has(file)) return;
+    wanted.add(file);
+    for (const [, from] of readFileSync(file, 'utf8').matchAll(/(?:from |import\()['"](\.[^'"]+)\.js['"]/g)) {
+      visit(join(dirname(file), `${from}.d.ts`));
+    }
+  };
+  visit(join(folder, 'index.d.ts'));
+  for (const name of readdirSync(folder, { recursive: true })) {
+    const file = join(folder, name);
+    if (file.endsWith('.d.ts') && !wanted.has(file)) rmSync(file);
+  }
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name);
+    if (statSync(path).isDirectory() && readdirSync(path).length === 0) rmSync(path, { recursive: true });
+  }
+}
+
 function sizes(out, names) {
   const kilobytes = (bytes) => `${(bytes / 1024).toFixed(1)} kB`;
   for (const name of names) {
@@ -171,6 +201,7 @@ async function main() {
       stdio: 'inherit',
     },
   );
+  pruneTypes(join(out, 'types'));
   for (const name of BUILDS) {
     cpSync(join(wasmDir, name, 'tareas_bg.wasm'), join(out, `tareas.${name}.wasm`));
   }

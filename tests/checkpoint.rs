@@ -328,16 +328,21 @@ fn indexes_stay_in_their_folder() {
 #[test]
 fn packs_hold_what_loading_makes() {
     for golden in goldens() {
-        if golden.path.join("model.safetensors.index.json").exists() {
-            continue;
-        }
-        let bytes = fs::read(golden.path.join("model.safetensors")).unwrap();
+        let index = fs::read(golden.path.join("model.safetensors.index.json"));
+        let files = match index {
+            Ok(index) => Index::parse(&index).unwrap().files(),
+            Err(_) => vec!["model.safetensors".to_string()],
+        };
+        let files: Vec<Vec<u8>> =
+            files.iter().map(|file| fs::read(golden.path.join(file)).unwrap()).collect();
         let manifest = || text_manifest(&golden.config, golden.head()).unwrap();
         for format in [Format::F16, Format::Q8, Format::Q4] {
             let mut packer = Packer::new(manifest(), format);
-            packer.begin("model.safetensors", bytes.len() as u64).unwrap();
-            packer.push(&bytes).unwrap();
-            packer.end().unwrap();
+            for bytes in &files {
+                packer.begin("model.safetensors", bytes.len() as u64).unwrap();
+                packer.push(bytes).unwrap();
+                packer.end().unwrap();
+            }
             let mut pack = Vec::new();
             packer
                 .finish(|chunk| {
@@ -347,24 +352,31 @@ fn packs_hold_what_loading_makes() {
                 .unwrap();
             safetensors::SafeTensors::deserialize(&pack).expect("a pack is a safetensors file");
 
-            let read = |bytes: &[u8], dtype| {
+            let read = |files: &[Vec<u8>], dtype| {
                 let mut weights = Vec::new();
                 let mut reader = Reader::new(manifest(), dtype, Format::F32);
-                reader.begin("model.safetensors", bytes.len() as u64).unwrap();
-                reader
-                    .push(bytes, &mut |WeightId(id), w| {
-                        weights.push((id, w));
-                        Ok(())
-                    })
-                    .unwrap();
-                reader.end().unwrap();
+                if files.len() > 1 {
+                    reader.skip_name_check();
+                }
+                for bytes in files {
+                    reader.begin("model.safetensors", bytes.len() as u64).unwrap();
+                    reader
+                        .push(bytes, &mut |WeightId(id), w| {
+                            weights.push((id, w));
+                            Ok(())
+                        })
+                        .unwrap();
+                    reader.end().unwrap();
+                }
                 let format = reader.finish().unwrap();
                 weights.sort_by_key(|(id, _)| *id);
                 (format, weights)
             };
+            let pack = [pack];
             let (own, packed) = read(&pack, None);
-            let (_, direct) = read(&bytes, Some(format));
+            let (_, direct) = read(&files, Some(format));
             assert_eq!(own, format);
+            assert_eq!(packed.len(), direct.len());
             for ((_, a), (_, b)) in packed.iter().zip(&direct) {
                 match (a, b) {
                     (HostWeight::Matrix(a), HostWeight::Matrix(b)) => {

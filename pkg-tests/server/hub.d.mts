@@ -4,6 +4,7 @@ export interface Fault {
   status?: number;
   headers?: Record<string, string>;
   resetAfter?: number;
+  resetDelay?: number;
   html?: boolean;
   htmlAsText?: boolean;
   bytesPerSecond?: number;

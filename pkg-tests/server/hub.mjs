@@ -27,6 +27,8 @@ import { gzipSync } from 'node:zlib';
  * @property {number} [status] answer with this status
  * @property {Record<string, string>} [headers] more headers
  * @property {number} [resetAfter] cut the connection after so many bytes of the body
+ * @property {number} [resetDelay] milliseconds between the last byte and the cut; default 150. A reader that
+ *   is not there yet loses what it has not read, as with any reset
  * @property {boolean} [html] answer 200 with a web page, as single-page servers do
  * @property {boolean} [htmlAsText] the page's type is then text/plain
  * @property {number} [bytesPerSecond] slow
@@ -227,7 +229,7 @@ class Hub {
         if (sent >= limit && sent < length) {
           if (fault.stallAfter !== undefined) return;
           // What was written has to leave first: a reset throws it away.
-          await sleep(150);
+          await sleep(fault.resetDelay ?? 150);
           return void response.destroy();
         }
         if (fault.bytesPerSecond) await sleep((piece.length / fault.bytesPerSecond) * 1000);

@@ -24,6 +24,13 @@ async fn device(options: DeviceOptions) -> Device {
 
 #[wasm_bindgen_test]
 async fn cpu() {
+    for failures in [
+        tareas::cpu::selftest::linear(),
+        tareas::cpu::selftest::layer_norm(),
+        tareas::cpu::selftest::attention(),
+    ] {
+        assert!(failures.is_empty(), "{failures:?}");
+    }
     run_table(None).await;
 }
 

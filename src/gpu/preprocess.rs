@@ -167,6 +167,9 @@ fn range<'a>(
     let (first, last) = ends.split_once("..").ok_or_else(bad)?;
     let number = |end: &str| {
         let end = end.trim();
+        if end.is_empty() {
+            return Err(bad());
+        }
         let value =
             if end.starts_with(|c: char| c.is_ascii_digit()) { end } else { lookup(end, scope)? };
         value.parse::<u32>().map_err(|_| bad())
