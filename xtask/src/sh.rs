@@ -96,16 +96,6 @@ impl Cmd {
         self
     }
 
-    /// Puts `dir` first on the PATH of the command.
-    pub fn path_first(mut self, dir: &Path) -> Self {
-        let rest = std::env::var_os("PATH").unwrap_or_default();
-        let all = std::iter::once(dir.to_path_buf()).chain(std::env::split_paths(&rest));
-        if let Ok(joined) = std::env::join_paths(all) {
-            self.command.env("PATH", joined);
-        }
-        self
-    }
-
     pub fn dir(mut self, dir: &Path) -> Self {
         self.command.current_dir(dir);
         self.dir = Some(dir.to_path_buf());

@@ -26,10 +26,12 @@ pub fn run(mut options: Options) -> Result {
     if wanted("wasm") {
         wasm(&mut tally);
     }
-    if wanted("js") {
+    let packaged = (wanted("js") || wanted("browser"))
+        && tally.check("package", || build::build(Extent { optimize: true, package: true }));
+    if packaged && wanted("js") {
         javascript(&mut tally);
     }
-    if wanted("browser") {
+    if packaged && wanted("browser") {
         browser(&mut tally);
     }
     tally.close()
@@ -149,9 +151,6 @@ fn wasm(tally: &mut Tally) {
 }
 
 fn javascript(tally: &mut Tally) {
-    if !tally.check("package", || build::build(Extent { optimize: true, package: true })) {
-        return;
-    }
     let Some(js) = NpmFolder::find("js") else {
         return;
     };

@@ -25,7 +25,6 @@ impl Bindgen {
         Cmd::new("cargo")
             .args(["install", "--locked", "wasm-bindgen-cli", "--version", &version])
             .args(["--bin", "wasm-bindgen", "--bin", "wasm-bindgen-test-runner"])
-            .args(INSTALL_PROFILE)
             .arg("--root")
             .arg(paths::tools())
             .remedy(format!("put wasm-bindgen {version} on the PATH"))
@@ -41,8 +40,6 @@ impl Bindgen {
         self.bin.join("wasm-bindgen-test-runner")
     }
 }
-
-const INSTALL_PROFILE: [&str; 0] = [];
 
 fn has_version(bin: &Path, version: &str) -> bool {
     ["wasm-bindgen", "wasm-bindgen-test-runner"].iter().all(|tool| {

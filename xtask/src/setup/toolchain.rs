@@ -81,11 +81,6 @@ impl WasmToolchain {
                 .env("RUSTUP_TOOLCHAIN", LINKED),
         }
     }
-
-    /// `rustc --version`, which goes into the stamp of a finished build.
-    pub fn version(self) -> Result<String> {
-        self.command("rustc").arg("--version").read()
-    }
 }
 
 impl fmt::Display for WasmToolchain {
