@@ -12,6 +12,7 @@ pub const ALL: &[Entry] = &[
     ("index", index),
     ("checkpoint", checkpoint),
     ("repack", repack),
+    ("convert", convert),
 ];
 
 /// A model of each kind of weight: stacked, table, matrix with a short last block, exact, vector.
@@ -83,10 +84,19 @@ pub fn checkpoint(data: &[u8]) -> bool {
     true
 }
 
-/// The weights in the order of their ids.
+/// The weights in the order of their ids, in the file's own format or in q4.
 pub fn read(data: &[u8], chunk: usize, total: u64) -> Option<Vec<HostWeight>> {
+    read_as(None, data, chunk, total)
+}
+
+fn read_as(
+    dtype: Option<Format>,
+    data: &[u8],
+    chunk: usize,
+    total: u64,
+) -> Option<Vec<HostWeight>> {
     let mut weights = Vec::new();
-    let mut reader = Reader::new(manifest(), None, Format::Q4);
+    let mut reader = Reader::new(manifest(), dtype, Format::Q4);
     let mut sink = |id, weight| {
         weights.push((id, weight));
         Ok(())
@@ -99,6 +109,23 @@ pub fn read(data: &[u8], chunk: usize, total: u64) -> Option<Vec<HostWeight>> {
     reader.finish().ok()?;
     weights.sort_by_key(|(id, _)| id.0);
     Some(weights.into_iter().map(|(_, weight)| weight).collect())
+}
+
+/// A whole file in every format: what is accepted is finite in it.
+pub fn convert(data: &[u8]) -> bool {
+    let mut accepted = false;
+    for format in [Format::F32, Format::F16, Format::Q8, Format::Q4] {
+        for weight in read_as(Some(format), data, 64, 0).unwrap_or_default() {
+            accepted = true;
+            let HostWeight::Matrix(m) = weight else { continue };
+            let mut row = vec![0.0; m.k];
+            for r in 0..m.n {
+                m.row(r, &mut row);
+                assert!(row.iter().all(|x| x.is_finite()), "{format:?}: {m:?}");
+            }
+        }
+    }
+    accepted
 }
 
 /// A whole file into a pack: what is written is read again.

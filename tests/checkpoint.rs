@@ -556,6 +556,13 @@ fn damaged_packs_are_refused_and_padding_is_cleaned() {
             assert!(clean, "padding was kept: {:?}", m.data);
         }
     }
+    // The largest scale there is: a fine q8 matrix, but no f16.
+    let large = tiny_pack(Dtype::I8, &levels, Some(&[0xFF, 0x7B]), "1");
+    read_tiny(&large, None).unwrap();
+    let error = read_tiny(&large, Some(Format::F16)).unwrap_err();
+    assert_eq!(error.code, Code::NonFinite, "{error}");
+    assert!(error.message.contains("up.weight holds 8319008 at element 2"), "{error}");
+
     let nibbles = [0x39u8; 16]; // low 9 is 1, high 3 is -5
     let weight = read_tiny(&tiny_pack(Dtype::U8, &nibbles, Some(ONE), "1"), Some(Format::Q4));
     let HostWeight::Matrix(m) = weight.unwrap() else { panic!("a matrix became a vector") };

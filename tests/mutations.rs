@@ -94,6 +94,7 @@ fn damaged_files_are_accepted_or_refused_and_nothing_else() {
     for file in packs.iter().chain([&checkpoint]) {
         seeds.push(("checkpoint", file.clone()));
         seeds.push(("repack", file.clone()));
+        seeds.push(("convert", file.clone()));
     }
     let mut random = Random(0x2545_F491_4F6C_DD1D);
     for (name, valid) in seeds {

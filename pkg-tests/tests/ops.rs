@@ -1,11 +1,13 @@
-//! The op parity table where it counts: the CPU kernels as wasm, the shaders in the browser's own
-//! WebGPU. The rows are those of `tests/parity`.
+//! The op parity table (`tests/parity`) in the browser: the wasm CPU kernels of this build, and
+//! WebGPU with and without accelerations.
 #![cfg(target_arch = "wasm32")]
 
 #[path = "../../tests/parity/mod.rs"]
 mod parity;
 
-use tareas::gpu::{Device, DeviceOptions};
+use tareas::gpu::{Acceleration, Device, DeviceOptions};
+use tareas::tensor::Format;
+use tareas::Code;
 use wasm_bindgen_test::{console_log, wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_browser);
@@ -13,7 +15,11 @@ wasm_bindgen_test_configure!(run_in_browser);
 async fn run_table(gpu: Option<&Device>) {
     let report = parity::run_all(gpu).await;
     console_log!("{report}");
-    assert!(report.failures().is_empty(), "red rows, listed above");
+    assert!(report.failures().is_empty(), "red rows:\n{report}");
+}
+
+async fn device(options: DeviceOptions) -> Device {
+    Device::new(options).await.expect("a WebGPU device; are the flags of webdriver.json in force?")
 }
 
 #[wasm_bindgen_test]
@@ -29,7 +35,26 @@ async fn cpu() {
 }
 
 #[wasm_bindgen_test]
-async fn webgpu() {
-    let device = Device::new(DeviceOptions::default()).await.expect("no WebGPU adapter");
-    run_table(Some(&device)).await;
+async fn gpu_with_all_it_has() {
+    run_table(Some(&device(DeviceOptions::default()).await)).await;
+}
+
+#[wasm_bindgen_test]
+async fn gpu_baseline() {
+    let disable = Acceleration::ALL.to_vec();
+    let options = DeviceOptions { default_limits: true, disable, ..DeviceOptions::default() };
+    run_table(Some(&device(options).await)).await;
+}
+
+#[wasm_bindgen_test]
+async fn the_self_test_tells_a_good_device_from_a_bad_and_a_lost_one() {
+    let good = device(DeviceOptions::default()).await;
+    good.self_test(&[Format::F16, Format::Q8]).await.expect("the self-test");
+    assert!(good.notes().is_empty(), "{:?}", good.notes());
+    good.destroy();
+    let error = good.self_test(&[Format::F16]).await.expect_err("the device is lost");
+    assert_eq!(error.code, Code::DeviceLost);
+    let options = DeviceOptions { corrupt_self_test: true, ..DeviceOptions::default() };
+    let error = device(options).await.self_test(&[Format::Q8]).await.expect_err("it is corrupt");
+    assert_eq!(error.code, Code::Device);
 }

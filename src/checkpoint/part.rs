@@ -155,6 +155,8 @@ impl Assembly {
             let mut row = filled(Some(k), 0.0, &self.name)?;
             for r in 0..rows {
                 source.row(r, &mut row);
+                // Levels times scales reach beyond f16, and a scale's last step beyond its own.
+                check_values(&self.name, r * k, &row, limit(self.format))?;
                 self.set(part, r, &row)?;
             }
         }

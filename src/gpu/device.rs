@@ -162,12 +162,17 @@ impl Device {
             max_binding: options.max_binding.unwrap_or(u64::MAX).min(max_binding),
             workgroup_memory: limits.max_compute_workgroup_storage_size,
         };
+        let info = adapter.get_info();
+        let software = info.device_type == wgpu::DeviceType::Cpu;
+        let name = adapter_name(&info, &device);
+        if name.to_lowercase().starts_with("apple") {
+            // No instruction for it there: the product is emulated and slower than f32.
+            caps = caps.without(Acceleration::PackedDot);
+        }
         for acceleration in &options.disable {
             caps = caps.without(*acceleration);
         }
-        let info = adapter.get_info();
-        let software = info.device_type == wgpu::DeviceType::Cpu;
-        let adapter = format!("{} ({:?})", adapter_name(&info, &device), info.backend);
+        let adapter = format!("{name} ({:?})", info.backend);
         Ok(Device(Rc::new(Inner {
             device,
             queue,

@@ -18,7 +18,12 @@ const QUIET = [
   '--disable-component-update',
   '--disable-sync',
 ];
-const WEBGPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+const WEBGPU = [
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  // Without it the software adapter compiles a kernel in seconds instead of a tenth of one.
+  '--enable-dawn-features=disable_workgroup_init',
+];
 
 export function startSite() {
   const dir = process.env.TAREAS_SITE ?? join(root, 'www/dist');
