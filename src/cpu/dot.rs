@@ -45,7 +45,7 @@ impl Dot {
             let exact = |b: fn(u8) -> i32| {
                 probes.iter().all(|&(x, y)| quad(x, y) == 4 * i32::from(x) * b(y))
             };
-            if exact(|b| i32::from(b)) {
+            if exact(i32::from) {
                 Dot::Quads { signed: false }
             } else if exact(|b| i32::from(b as i8)) {
                 Dot::Quads { signed: true }

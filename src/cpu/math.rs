@@ -37,8 +37,8 @@ pub fn normal_erf(x: V) -> V {
     let x = min(max(x, splat(-5.6)), splat(5.6));
     let z = mul(x, x);
     let p = madd(z, splat(2.180_954_7e-10), splat(-4.669_804_5e-8));
-    let p = madd(p, z, splat(7.688_502_6e-6));
-    let p = madd(p, z, splat(4.362_392_1e-4));
+    let p = madd(p, z, splat(7.688_503e-6));
+    let p = madd(p, z, splat(4.362_392e-4));
     let p = madd(p, z, splat(9.602_352e-3));
     let p = madd(p, z, splat(8.068_997_4e-2));
     let p = madd(p, z, splat(0.797_883_03));
@@ -58,7 +58,7 @@ pub fn tanh(x: V) -> V {
     let y = sub(splat(1.0), div(splat(2.0), add(exp(doubled), splat(1.0))));
     // near zero that cancels: there an odd polynomial (Cephes)
     let z = mul(x, x);
-    let p = madd(z, splat(-5.704_988_7e-3), splat(2.063_908_9e-2));
+    let p = madd(z, splat(-5.704_988_7e-3), splat(2.063_909e-2));
     let p = madd(p, z, splat(-5.373_971_6e-2));
     let p = madd(p, z, splat(0.133_314_42));
     let p = madd(p, z, splat(-0.333_332_83));

@@ -11,7 +11,7 @@ pub fn layer_norm(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32, out: &mut [f
         return;
     }
     for (x, out) in x.chunks_exact(h).zip(out.chunks_exact_mut(h)) {
-        let mean = fold(x, |sum, v| add(sum, v), 0.0) / h as f32;
+        let mean = fold(x, add, 0.0) / h as f32;
         let centre = splat(mean);
         let square = |sum, v| {
             let d = sub(v, centre);

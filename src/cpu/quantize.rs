@@ -56,11 +56,7 @@ impl Activations {
     }
 
     fn scales_len(&self, x: &[f32], k: usize) -> usize {
-        if k == 0 {
-            0
-        } else {
-            x.len() / k * k.div_ceil(BLOCK)
-        }
+        x.len() / k.max(1) * k.div_ceil(BLOCK)
     }
 
     fn blocks<const SIGNED: bool>(&mut self, x: &[f32], k: usize, zero: i32, levels: i32) {
@@ -84,7 +80,7 @@ impl Activations {
     /// 16-bit activations, one scale per row: as good as f32 for the product.
     fn wide(&mut self, x: &[f32], k: usize) {
         let padded = k.div_ceil(BLOCK) * BLOCK;
-        let m = if k == 0 { 0 } else { x.len() / k };
+        let m = x.len() / k.max(1);
         grow(&mut self.scales, m);
         grow(&mut self.values, m * padded * 2);
         let rows = x.chunks_exact(k.max(1)).zip(self.values.chunks_exact_mut(padded.max(1) * 2));

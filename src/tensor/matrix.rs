@@ -229,9 +229,7 @@ mod tests {
             for r in 0..n {
                 m.row(r, &mut back);
                 let row = &values[r * k..(r + 1) * k];
-                for (block, (a, b)) in
-                    row.chunks(BLOCK).zip(back.chunks(BLOCK)).enumerate().map(|(i, x)| (i, x))
-                {
+                for (block, (a, b)) in row.chunks(BLOCK).zip(back.chunks(BLOCK)).enumerate() {
                     let step = match format {
                         Format::F32 => 0.0,
                         Format::F16 => absmax(a) / 1024.0,

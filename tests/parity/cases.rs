@@ -17,7 +17,7 @@ pub fn all(arithmetic: Arithmetic) -> Vec<Case> {
     linears(&mut cases, arithmetic);
     attentions(&mut cases);
     layer_norms(&mut cases);
-    embeddings(&mut cases);
+    embeddings(&mut cases, arithmetic);
     gathers(&mut cases);
     segment_means(&mut cases);
     cases
@@ -196,7 +196,7 @@ fn layer_norms(cases: &mut Vec<Case>) {
     }
 }
 
-fn embeddings(cases: &mut Vec<Case>) {
+fn embeddings(cases: &mut Vec<Case>, arithmetic: Arithmetic) {
     for (m, h, sizes) in
         [(1, 32, &[5][..]), (7, 36, &[50, 9, 2]), (33, 70, &[300, 40]), (20, 128, &[99, 64, 2])]
     {
@@ -220,7 +220,7 @@ fn embeddings(cases: &mut Vec<Case>) {
                 .collect();
             let lookups: Vec<(&[u32], &Matrix)> =
                 index.iter().map(Vec::as_slice).zip(&tables).collect();
-            let Reference { expected, bound } = reference::embedding(&lookups);
+            let Reference { expected, bound } = reference::embedding(&lookups, arithmetic);
             let count = sizes.len();
             cases.push(Case {
                 op: "embedding",

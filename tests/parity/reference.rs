@@ -209,22 +209,36 @@ pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f32) -> Referenc
 }
 
 /// The sum of rows of several tables.
-pub fn embedding(lookups: &[(&[u32], &Matrix)]) -> Reference {
+///
+/// A device that multiplies 7-bit activations ([`Arithmetic`]) may hold a q8 block at up to twice
+/// its step, so that 16-bit sums of products cannot saturate: each value is then off by at most
+/// one step of the original.
+pub fn embedding(lookups: &[(&[u32], &Matrix)], arithmetic: Arithmetic) -> Reference {
+    let coarse = |table: &Matrix, row: usize, i: usize| {
+        let step = || f64::from(table.scales[row * table.k.div_ceil(BLOCK) + i / BLOCK]);
+        let held = table.format == Format::Q8 && arithmetic.integer == Some(63.0);
+        if held {
+            step()
+        } else {
+            0.0
+        }
+    };
     let h = lookups[0].1.k;
     let m = lookups[0].0.len();
-    let mut sums = vec![(0.0f64, 0.0f64); m * h];
+    let mut sums = vec![(0.0f64, 0.0f64, 0.0f64); m * h];
     let mut row = vec![0.0f32; h];
     for (index, table) in lookups {
         for (&index, sums) in index.iter().zip(sums.chunks_exact_mut(h)) {
             table.row(index as usize, &mut row);
-            for ((sum, magnitude), &v) in sums.iter_mut().zip(&row) {
+            for (i, ((sum, magnitude, steps), &v)) in sums.iter_mut().zip(&row).enumerate() {
                 *sum += f64::from(v);
                 *magnitude += f64::from(v.abs());
+                *steps += coarse(table, index as usize, i);
             }
         }
     }
     let mut out = Reference::with_capacity(m * h);
-    sums.iter().for_each(|(sum, magnitude)| out.push(*sum, 4.0 * U * magnitude));
+    sums.iter().for_each(|(sum, magnitude, steps)| out.push(*sum, 4.0 * U * magnitude + steps));
     out
 }
 
