@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use super::header::{broken, Entry, Header};
 use super::names::{listed, Names, Role, SCALE};
 use super::part::{Assembly, Encoding, Part};
-use super::{Index, Kind, Manifest};
+use super::{Declared, Index, Kind, Manifest};
 use crate::error::Result;
 use crate::plan::WeightId;
 use crate::tensor::{Format, HostWeight};
@@ -83,6 +83,14 @@ impl Reader {
     /// Keeps the tensors that are outside the manifest, for a pack.
     pub fn keep_others(&mut self) {
         self.others = Some(Vec::new());
+    }
+
+    /// The format and shape `[n, k]` that each weight will have, in the order of their ids (no
+    /// format: a vector). Known once the first header has been read.
+    pub fn shapes(&self) -> Option<Vec<(Option<Format>, [usize; 2])>> {
+        let format = self.format?;
+        let shape = |w: &Declared| (format_of(w, format), [w.names.len() * w.rows, w.cols]);
+        Some(self.manifest.weights.iter().map(shape).collect())
     }
 
     /// Takes files whose names nobody can check together, such as shards without their index;
@@ -244,12 +252,7 @@ impl Reader {
         };
         let declared = &self.manifest.weights[weight];
         let encoding = Encoding::of(file, entry, declared, scale, pack)?;
-        let format = match (declared.kind, self.format.unwrap_or(self.default)) {
-            (Kind::Vector, _) => None,
-            (Kind::Exact, _) => Some(Format::F32),
-            (Kind::Sensitive, Format::Q4) => Some(Format::Q8),
-            (_, format) => Some(format),
-        };
+        let format = format_of(declared, self.format.unwrap_or(self.default));
         let assembly = self.weights[weight].get_or_insert_with(|| Assembly::new(declared, format));
         assembly.begin(file, &entry.name, part, scale)?;
         Part::new(entry, encoding, assembly, weight, part)
@@ -301,6 +304,16 @@ fn is_pack(file: &str, header: &Header) -> Result<bool> {
         Some("1") => Ok(true),
         Some(other) => Err(err!(Code::Unsupported, "{file} is a pack of version {other:?}")
             .remedy("make it again with this version, or use a newer version of tareas")),
+    }
+}
+
+/// How a declared weight is held in a model of `format`; `None` for a vector.
+fn format_of(declared: &Declared, format: Format) -> Option<Format> {
+    match (declared.kind, format) {
+        (Kind::Vector, _) => None,
+        (Kind::Exact, _) => Some(Format::F32),
+        (Kind::Sensitive, Format::Q4) => Some(Format::Q8),
+        (_, format) => Some(format),
     }
 }
 

@@ -4,6 +4,7 @@
 use super::{bert, distilbert};
 use crate::checkpoint::{Config, Manifest, Scope};
 use crate::error::Result;
+use crate::gpu::WeightShape;
 use crate::plan::{HostValue, Outputs, Recorder, Runtime, Tensor};
 use crate::preprocess::Batch;
 use crate::tensor::{DType, Format};
@@ -143,6 +144,17 @@ impl TextModel {
             Net::Bert(net) => net.hidden(),
             Net::DistilBert(net) => net.hidden(),
         }
+    }
+
+    /// Compiles what a GPU needs for a short batch and for a long one, while the weights (their
+    /// formats and shapes by id) are still on their way.
+    pub fn prepare(&self, weights: &[WeightShape]) -> Result<()> {
+        // One token bucket uses the kernels for few rows, sixteen those for many.
+        for m in [32, 512] {
+            let sizes = [m, 1, 1];
+            self.runtime.prepare(|g| record(&self.net, g, sizes, Pooling::None), weights)?;
+        }
+        Ok(())
     }
 
     /// The head's output for a batch, row-major: `[R, L]` for heads on sequences and masks,

@@ -10,12 +10,13 @@ use std::collections::BTreeMap;
 use super::{Encoder, Info, Pipeline, Task};
 use crate::checkpoint::{Config, Index, Reader};
 use crate::error::Result;
+use crate::gpu::{self, WeightShape};
 use crate::models::{Pooling, TextModel};
 use crate::plan::Runtime;
 use crate::preprocess::batch::Limits;
 use crate::preprocess::{Batch, Tokenizer, TokenizerFiles};
 use crate::tensor::Format;
-use crate::{err, gpu, Code};
+use crate::{err, Code};
 
 /// The weights' file where a repository is not sharded.
 const WEIGHTS: &str = "model.safetensors";
@@ -67,6 +68,8 @@ struct Loading {
     encoder: TextEncoder,
     tokenizer: Tokenizer,
     reader: Reader,
+    /// The GPU's pipelines are being compiled.
+    prepared: bool,
 }
 
 impl Loader {
@@ -132,7 +135,8 @@ impl Loader {
             }
             None => vec![WEIGHTS.to_string()],
         };
-        self.loading = Some(Loading { encoder: TextEncoder { model, info }, tokenizer, reader });
+        let encoder = TextEncoder { model, info };
+        self.loading = Some(Loading { encoder, tokenizer, reader, prepared: false });
         Ok(Opened { model_type, architecture, on_gpu, fallback, adapter, files: shards })
     }
 
@@ -188,9 +192,18 @@ impl Loader {
 
     /// The next bytes of the current weights file, in order, in chunks of any size.
     pub fn push_weights(&mut self, chunk: &[u8]) -> Result<()> {
-        let Loading { encoder, reader, .. } = self.loading()?;
-        let runtime = &mut encoder.model.runtime;
-        reader.push(chunk, &mut |id, weight| runtime.set_weight(id, weight))
+        let Loading { encoder, reader, prepared, .. } = self.loading()?;
+        let model = &mut encoder.model;
+        reader.push(chunk, &mut |id, weight| model.runtime.set_weight(id, weight))?;
+        if let Some(shapes) = reader.shapes().filter(|_| model.runtime.is_gpu() && !*prepared) {
+            *prepared = true;
+            let shape = |(format, [n, k]): (Option<Format>, [usize; 2])| match format {
+                Some(format) => WeightShape::Matrix { format, n, k },
+                None => WeightShape::Vector,
+            };
+            model.prepare(&shapes.into_iter().map(shape).collect::<Vec<_>>())?;
+        }
+        Ok(())
     }
 
     /// The current weights file ends here.
@@ -201,7 +214,7 @@ impl Loader {
     /// Checks that nothing is missing, and runs once so that the first real call is a warm one.
     pub async fn finish(self) -> Result<Pipeline<TextEncoder>> {
         let missing = || err!(Code::Internal, "Loader::finish before Loader::open");
-        let Loading { mut encoder, tokenizer, reader } = self.loading.ok_or_else(missing)?;
+        let Loading { mut encoder, tokenizer, reader, .. } = self.loading.ok_or_else(missing)?;
         encoder.model.format = Some(reader.finish()?);
         encoder.warm_up(&tokenizer).await?;
         Pipeline::new(self.options.task, encoder, tokenizer)

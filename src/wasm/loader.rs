@@ -1,5 +1,6 @@
 //! `Loader`: a repository's files in, a `Model` out.
 
+use js_sys::Function;
 use serde::Deserialize;
 use serde_json::json;
 use wasm_bindgen::prelude::*;
@@ -118,7 +119,11 @@ impl Loader {
         Ok(self.inner.end_weights()?)
     }
 
-    pub async fn finish(self) -> Result<Model, JsValue> {
+    /// `report(phase)` hears of the warm-up, if it is given.
+    pub async fn finish(self, report: Option<Function>) -> Result<Model, JsValue> {
+        if let Some(report) = report {
+            report.call1(&JsValue::UNDEFINED, &"warmup".into())?;
+        }
         let missing = || err!(Code::Internal, "Loader.finish before Loader.open");
         let opened = self.opened.ok_or_else(missing)?;
         Ok(Model::new(self.inner.finish().await?, opened))
