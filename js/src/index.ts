@@ -33,7 +33,7 @@ export {
   type PipelineMembers,
   type PipelineOptions,
 } from './pipeline.js';
-export type { CallOptions, TextPair } from './tasks/common.js';
+export type { CallOptions, TextPair, WholeTextOptions } from './tasks/common.js';
 export type { FeatureExtractionOptions, FeatureExtractionResult } from './tasks/feature-extraction.js';
 export type { FillMaskOptions, FillMaskPrediction, FillMaskResult } from './tasks/fill-mask.js';
 export type { ResolvedTask, TaskAliases, TaskCalls, TaskName } from './tasks/index.js';

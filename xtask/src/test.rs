@@ -144,7 +144,6 @@ fn wasm(tally: &mut Tally) {
             // The integer dot products of relaxed SIMD run nowhere but here; the other build is
             // what Node's tests load.
             .env("RUSTFLAGS", "-C target-feature=+simd128,+relaxed-simd")
-            .env("WASM_BINDGEN_TEST_TIMEOUT", "600")
             .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", bindgen.test_runner())
             .env("CHROMEDRIVER", browsers.chromedriver))
     });

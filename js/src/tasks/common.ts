@@ -11,6 +11,12 @@ export interface CallOptions {
   profile?: boolean;
 }
 
+/** Options of the tasks that read a text whole. */
+export interface WholeTextOptions extends CallOptions {
+  /** Cut texts that are too long for the model, as Python's `truncation=True`. Default false: an error. */
+  truncation?: boolean;
+}
+
 export const CALL_OPTIONS = ['signal', 'batch_size', 'profile'] as const;
 
 /** Two texts that belong together. */

@@ -1,8 +1,8 @@
 import { TareasError } from '../errors.js';
 import { Tensor } from '../tensor.js';
-import { asTextOrTexts, splitArgs, type CallOptions, type TaskDefinition } from './common.js';
+import { asTextOrTexts, splitArgs, type WholeTextOptions, type TaskDefinition } from './common.js';
 
-export interface FeatureExtractionOptions<Q extends boolean = boolean> extends CallOptions {
+export interface FeatureExtractionOptions<Q extends boolean = boolean> extends WholeTextOptions {
   /** `none`: one vector per token; `mean`: their mean; `cls`: the first token's. Default `none`. */
   pooling?: 'none' | 'mean' | 'cls';
   /** Scale every vector to length 1. Default false. */
@@ -51,7 +51,7 @@ export function packSigns(tensor: Tensor, precision: unknown): Tensor<Int8Array 
 
 export const featureExtraction: TaskDefinition = {
   id: 'feature-extraction',
-  options: ['pooling', 'normalize', 'quantize', 'precision'],
+  options: ['pooling', 'normalize', 'quantize', 'precision', 'truncation'],
   read(args) {
     const { inputs, options } = splitArgs(args, 1, 1);
     const { precision } = options;

@@ -1,6 +1,6 @@
-import { asTextOrTexts, splitArgs, type CallOptions, type TaskDefinition } from './common.js';
+import { asTextOrTexts, splitArgs, type WholeTextOptions, type TaskDefinition } from './common.js';
 
-export interface FillMaskOptions extends CallOptions {
+export interface FillMaskOptions extends WholeTextOptions {
   /** How many tokens per mask, best first. Default 5. */
   top_k?: number;
   /** Score only these words. */
@@ -35,7 +35,7 @@ export interface FillMaskCall {
 
 export const fillMaskTask: TaskDefinition = {
   id: 'fill-mask',
-  options: ['top_k', 'targets'],
+  options: ['top_k', 'targets', 'truncation'],
   read(args) {
     const { inputs, options } = splitArgs(args, 1, 1);
     return { input: asTextOrTexts(inputs[0], 'text'), options };

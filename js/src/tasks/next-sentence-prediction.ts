@@ -4,12 +4,12 @@ import {
   isRecord,
   mapInput,
   splitArgs,
-  type CallOptions,
+  type WholeTextOptions,
   type TaskDefinition,
   type TextPair,
 } from './common.js';
 
-export type NextSentenceOptions = CallOptions;
+export type NextSentenceOptions = WholeTextOptions;
 
 export interface NextSentenceScore {
   /** Whether the second text follows the first. */
@@ -30,7 +30,7 @@ function one(value: unknown, what: string): TextPair {
 
 export const nextSentencePrediction: TaskDefinition = {
   id: 'next-sentence-prediction',
-  options: [],
+  options: ['truncation'],
   read(args) {
     if (typeof args[0] === 'string') {
       const { inputs, options } = splitArgs(args, 2, 2);

@@ -4,14 +4,14 @@ import {
   isRecord,
   mapInput,
   splitArgs,
-  type CallOptions,
+  type WholeTextOptions,
   type TaskDefinition,
   type TextPair,
 } from './common.js';
 
 export type TextClassificationInput = string | TextPair;
 
-export interface TextClassificationOptions<K extends number | null = number | null> extends CallOptions {
+export interface TextClassificationOptions<K extends number | null = number | null> extends WholeTextOptions {
   /** How many labels, best first; null for all. Default 1. */
   top_k?: K;
   /** Default: sigmoid for several labels or a single one, softmax otherwise, none for regression. */
@@ -40,7 +40,7 @@ export interface TextClassificationCall {
 
 export const textClassification: TaskDefinition = {
   id: 'text-classification',
-  options: ['top_k', 'function_to_apply'],
+  options: ['top_k', 'function_to_apply', 'truncation'],
   read(args) {
     const { inputs, options } = splitArgs(args, 1, 1);
     const one = (value: unknown, what: string) =>

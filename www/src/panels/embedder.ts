@@ -12,7 +12,7 @@ export class Embedder {
     for (let at = 0; at < missing.length; at += BATCH) {
       const batch = missing.slice(at, at + BATCH);
       const tensor = await run(
-        (pipe, options) => pipe(batch, { pooling: 'mean', normalize: true, ...options }),
+        (pipe, options) => pipe(batch, { pooling: 'mean', normalize: true, truncation: true, ...options }),
         batch.length,
       );
       const width = tensor.dims.at(-1) ?? 0;
