@@ -99,7 +99,11 @@ function inChromium(wasm) {
         let body = '';
         request.on('data', (d) => (body += d)).on('end', () => {
           response.end();
-          browser.once('exit', () => rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
+          browser.once('exit', () => {
+            try {
+              rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+            } catch { /* a child of the browser still writes there: /tmp is cleaned without us */ }
+          });
           browser.kill();
           server.close();
           resolve(JSON.parse(body));

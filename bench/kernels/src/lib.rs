@@ -88,7 +88,9 @@ pub extern "C" fn dot() -> u32 {
 /// Failures of the self-tests.
 #[no_mangle]
 pub extern "C" fn selftest() -> u32 {
-    (cpu::selftest::linear().len() + cpu::selftest::layer_norm().len() + cpu::selftest::attention().len()) as u32
+    (cpu::selftest::linear().len()
+        + cpu::selftest::layer_norm().len()
+        + cpu::selftest::attention().len()) as u32
 }
 
 #[no_mangle]
