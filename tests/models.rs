@@ -33,10 +33,12 @@ fn layer_by_layer_in_fp32() {
 /// The head's output in the formats that round weights, against f32 kernels over the same rounded
 /// weights: what is left is the kernels' own error.
 ///
-/// f16 weights are multiplied in f32: rounding only (3e-4 seen, where logits cancel). q8 and q4 kernels may round activations, to
-/// 7 bits per block of 32 in the worst case: half a step of 1/63 of the block's largest value,
-/// about 1 % of a sum. Through two layers, a softmax and the cancellation in a few logits of a
-/// random model that grows by about ten at most. A wrong scale or zero point gives errors above 1.
+/// f16: a GPU with `shader-f16` multiplies halves, so activations are rounded to 11 bits too, half
+/// a step of 4.9e-4 per layer; 3e-4 was seen on such an adapter, 1e-3 leaves room for cancellation
+/// between logits. q8 and q4 kernels may round activations to 7 bits per block of 32: half a step
+/// of 1/63 of the block's largest value, about 1 % of a sum. Through two layers, a softmax and the
+/// cancellation in a few logits of a random model that grows by about ten at most. A wrong scale
+/// or zero point gives errors above 1; the parity table bounds each kernel far tighter.
 #[test]
 fn outputs_in_every_format() {
     for runtime in common::runtimes() {

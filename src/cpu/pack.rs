@@ -83,7 +83,7 @@ impl PackedMatrix {
         self.k
     }
 
-    /// Panels of output channels: what [`super::linear_panels`] takes ranges of.
+    /// Panels of output channels, the unit in which a call can be split over workers.
     pub fn panels(&self) -> usize {
         self.n.div_ceil(NR)
     }

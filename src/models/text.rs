@@ -50,7 +50,7 @@ pub struct TextInputs {
     pub positions: Tensor,
     /// `[M, 2]`: the rows of the token's own sequence
     pub segments: Tensor,
-    /// `[R]`: the rows a head looks at ([CLS] tokens, masked tokens)
+    /// `[R]`: the rows a head looks at (`[CLS]` tokens, masked tokens)
     pub rows: Tensor,
     /// `[B, 2]`: the rows of each sequence
     pub bounds: Tensor,

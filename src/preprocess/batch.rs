@@ -16,7 +16,7 @@ const TOKEN_BUCKET: usize = 32;
 pub struct Sequence {
     pub ids: Vec<u32>,
     pub type_ids: Vec<u32>,
-    /// The tokens that a head looks at, counted from the sequence's first ([CLS], masks).
+    /// The tokens that a head looks at, counted from the sequence's first (`[CLS]`, masks).
     pub rows: Vec<u32>,
 }
 

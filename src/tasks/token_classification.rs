@@ -44,7 +44,7 @@ pub enum Strategy {
 pub struct TokenLabel {
     pub entity: String,
     pub score: f32,
-    /// Position in the model's sequence, where [CLS] is 0.
+    /// Position in the model's sequence, where `[CLS]` is 0.
     pub index: usize,
     pub word: String,
     pub start: usize,

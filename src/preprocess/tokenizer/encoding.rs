@@ -19,7 +19,7 @@ pub struct Encoding {
     pub ids: Vec<u32>,
     /// 0 for the first text, 1 for the second; all 0 for models without token types.
     pub type_ids: Vec<u32>,
-    /// Whether the token was put there by the template ([CLS], [SEP]).
+    /// Whether the token was put there by the template (`[CLS]`, `[SEP]`).
     pub special: Vec<bool>,
     /// Byte positions in the token's own text; `(0, 0)` for special tokens.
     pub offsets: Vec<(usize, usize)>,

@@ -1,7 +1,7 @@
 //! Tokenizers: text to token ids and back, exactly as Python's fast tokenizers.
 //!
 //! The `tokenizers` crate normalises, splits and looks up words; special tokens, truncation and
-//! windows are laid out here (see [`template`] for the reasons).
+//! windows are laid out here (`template.rs` has the reasons).
 
 mod encoding;
 mod load;
