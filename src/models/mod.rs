@@ -3,5 +3,9 @@
 mod bert;
 mod distilbert;
 mod text;
+mod vision;
 
 pub use text::{text_manifest, Head, Pooling, TextInputs, TextModel};
+pub use vision::{
+    vision_manifest, Array, Pixels, VisionHead, VisionInputs, VisionModel, VisionOutput,
+};

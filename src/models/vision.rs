@@ -1,0 +1,237 @@
+//! Vision models behind one door: the registry of architectures, the inputs they share, and the
+//! model as tasks see it.
+
+use std::collections::BTreeMap;
+
+use crate::checkpoint::{Config, Manifest};
+use crate::error::Result;
+use crate::gpu::WeightShape;
+use crate::plan::{HostValue, Outputs, PlanKey, Recorder, Runtime, Tensor};
+use crate::tensor::{DType, Format, Shape};
+use crate::{err, Code};
+
+/// What sits on top of the backbone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum VisionHead {
+    /// Nothing: hidden states.
+    Encoder,
+    /// Logits per image.
+    Classification,
+    /// Boxes and their labels.
+    Detection,
+    /// Boxes, their labels and masks (`DetrForSegmentation`).
+    Panoptic,
+    /// Labels and masks of queries, no boxes (`Mask2FormerForUniversalSegmentation`).
+    Universal,
+    /// Logits per pixel.
+    Semantic,
+    /// Depth per pixel.
+    Depth,
+}
+
+/// The recorded inputs of B images of one size.
+#[derive(Debug, Clone, Copy)]
+pub struct VisionInputs {
+    /// `[B, H, W, 3]`, normalised, channels last
+    pub pixels: Tensor,
+    /// Height and width of what is no padding: it lies at the top left. Equal to `[H, W]` unless
+    /// the processor pads to a fixed size.
+    pub valid: [usize; 2],
+}
+
+/// What a head gives: recorded tensors, their shapes, or the values that were read back.
+#[derive(Debug, Clone)]
+pub enum VisionOutput<T = Tensor> {
+    /// `[B, L]`
+    Logits(T),
+    /// What DETR and its kin give.
+    Queries {
+        /// `[B, Q, L + 1]`, the last label stands for no object
+        logits: T,
+        /// `[B, Q, 4]`: centre x, centre y, width, height as parts of the valid image; `None` for
+        /// [`VisionHead::Universal`]
+        boxes: Option<T>,
+        /// `[B, Q, h, w]`, logits; `None` for [`VisionHead::Detection`]
+        masks: Option<T>,
+    },
+    /// `[B, h, w, L]`
+    Semantic(T),
+    /// `[B, h, w]`
+    Depth(T),
+    /// The bare model.
+    Hidden {
+        /// `[B, N, H]` or `[B, h, w, C]`: `last_hidden_state`, channels last
+        states: T,
+        /// `[B, H]`: `pooler_output`, where the model has one
+        pooled: Option<T>,
+    },
+}
+
+/// Values read back.
+#[derive(Debug, Clone)]
+pub struct Array {
+    pub shape: Shape,
+    /// Row-major, of the shape's length.
+    pub data: Vec<f32>,
+}
+
+impl<T> VisionOutput<T> {
+    /// The same output with `f` applied to each of its values.
+    pub fn map<U>(
+        self,
+        mut f: impl FnMut(&'static str, T) -> Result<U>,
+    ) -> Result<VisionOutput<U>> {
+        Ok(match self {
+            VisionOutput::Logits(x) => VisionOutput::Logits(f("logits", x)?),
+            VisionOutput::Queries { logits, boxes, masks } => VisionOutput::Queries {
+                logits: f("logits", logits)?,
+                boxes: boxes.map(|x| f("boxes", x)).transpose()?,
+                masks: masks.map(|x| f("masks", x)).transpose()?,
+            },
+            VisionOutput::Semantic(x) => VisionOutput::Semantic(f("logits", x)?),
+            VisionOutput::Depth(x) => VisionOutput::Depth(f("depth", x)?),
+            VisionOutput::Hidden { states, pooled } => VisionOutput::Hidden {
+                states: f("states", states)?,
+                pooled: pooled.map(|x| f("pooled", x)).transpose()?,
+            },
+        })
+    }
+}
+
+/// A model of a known architecture.
+#[derive(Debug)]
+enum Net {}
+
+impl Net {
+    /// The registry: one line per architecture. Returns what the checkpoint must hold.
+    #[allow(clippy::match_single_binding)]
+    fn new(config: &Config, head: VisionHead) -> Result<(Self, Manifest)> {
+        let _ = head;
+        match config.model_type()? {
+            other => {
+                let error = err!(Code::Unsupported, "model_type {other:?} in config.json");
+                Err(error.remedy("vision models known here: none yet"))
+            }
+        }
+    }
+
+    fn forward(&self, _g: &mut Recorder, _x: &VisionInputs) -> VisionOutput {
+        match *self {}
+    }
+}
+
+/// What the checkpoint of a vision model with `head` must hold.
+pub fn vision_manifest(config: &Config, head: VisionHead) -> Result<Manifest> {
+    Net::new(config, head).map(|(_, manifest)| manifest)
+}
+
+/// Images of one size, ready for a model.
+#[derive(Debug, Clone, Copy)]
+pub struct Pixels<'a> {
+    /// `[B, H, W, 3]`
+    pub data: &'a [f32],
+    /// B
+    pub images: usize,
+    /// `[H, W]`
+    pub size: [usize; 2],
+    /// See [`VisionInputs::valid`].
+    pub valid: [usize; 2],
+}
+
+/// A vision model with its weights on a device.
+#[derive(Debug)]
+pub struct VisionModel {
+    net: Net,
+    /// The format the weights came to, once they are loaded.
+    pub format: Option<Format>,
+    /// Where the weights are and runs happen; the loader fills it.
+    pub runtime: Runtime,
+    /// The shapes of the outputs, per plan.
+    shapes: BTreeMap<PlanKey, VisionOutput<Shape>>,
+}
+
+/// Output shapes kept: as many plans as a runtime keeps, and then some.
+const SHAPES: usize = 64;
+
+impl VisionModel {
+    /// Declares the model: what comes back beside it is what its checkpoint must hold.
+    pub fn new(config: &Config, head: VisionHead, runtime: Runtime) -> Result<(Self, Manifest)> {
+        let (net, manifest) = Net::new(config, head)?;
+        Ok((VisionModel { net, format: None, runtime, shapes: BTreeMap::new() }, manifest))
+    }
+
+    /// Compiles what a GPU needs for an image of `size` (height, width), while the weights (their
+    /// formats and shapes by id) are still on their way.
+    pub fn prepare(&self, weights: &[WeightShape], size: [usize; 2]) -> Result<()> {
+        let record = |g: &mut Recorder| {
+            record(&self.net, g, 1, size, size);
+        };
+        self.runtime.prepare(record, weights)
+    }
+
+    /// The head's output for images of one size.
+    pub async fn run(&mut self, x: Pixels<'_>) -> Result<VisionOutput<Array>> {
+        let Pixels { images, size, valid, .. } = x;
+        let key = key(x)?;
+        let (net, shapes) = (&self.net, &mut self.shapes);
+        let record = |g: &mut Recorder| {
+            let output = record(net, g, images, size, valid);
+            if shapes.len() == SHAPES {
+                shapes.clear();
+            }
+            // Never fails: the closure does not.
+            if let Ok(output) = output.map(|_, t| Ok(t.shape)) {
+                shapes.insert(key, output);
+            }
+        };
+        let inputs = [("pixels", HostValue::F32(x.data))];
+        let mut outputs = self.runtime.run(key, record, &inputs).await?;
+        let Some(shapes) = self.shapes.get(&key).cloned() else {
+            return Err(err!(Code::Internal, "the shapes of plan {key:?} are lost"));
+        };
+        shapes.map(|name, shape| Ok(Array { shape, data: outputs.take(name)? }))
+    }
+
+    /// Runs once with inner values read back too, under the names of `transformers`' modules.
+    pub async fn run_tapped(&mut self, x: Pixels<'_>, taps: &[&str]) -> Result<Outputs> {
+        let Pixels { images, size, valid, .. } = x;
+        let net = &self.net;
+        let record = |g: &mut Recorder| {
+            record(net, g, images, size, valid);
+        };
+        let inputs = [("pixels", HostValue::F32(x.data))];
+        self.runtime.run_tapped(taps, record, &inputs).await
+    }
+}
+
+/// A plan depends on the batch, the size, and the valid part.
+fn key(x: Pixels<'_>) -> Result<PlanKey> {
+    let ([h, w], [vh, vw]) = (x.size, x.valid);
+    let sides = 1..=1 << 16;
+    if !sides.contains(&h) || !sides.contains(&w) || vh > h || vw > w || vh * vw == 0 {
+        return Err(err!(Code::Internal, "images of {h} x {w} with {vh} x {vw} valid pixels"));
+    }
+    if x.data.len() != x.images * h * w * 3 || x.images == 0 {
+        let (n, b) = (x.data.len(), x.images);
+        return Err(err!(Code::Internal, "{n} numbers for {b} images of {h} x {w} x 3"));
+    }
+    // What was padded is at most a side.
+    Ok([x.images, h, w, (h - vh) << 16 | (w - vw)])
+}
+
+fn record(
+    net: &Net,
+    g: &mut Recorder,
+    images: usize,
+    [h, w]: [usize; 2],
+    valid: [usize; 2],
+) -> VisionOutput {
+    let pixels = g.input("pixels", [images, h, w, 3], DType::F32);
+    let output = net.forward(g, &VisionInputs { pixels, valid });
+    // Never fails: the closure does not.
+    let _ = output.clone().map(|name, t| {
+        g.output(name, t);
+        Ok(())
+    });
+    output
+}
