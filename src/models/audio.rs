@@ -1,0 +1,263 @@
+//! Speech models behind one door: the registry of architectures, the inputs they share, and the
+//! model as tasks see it.
+
+use crate::checkpoint::{Config, Manifest};
+use crate::error::Result;
+use crate::gpu::WeightShape;
+use crate::plan::{HostValue, Outputs, Recorder, Runtime, Tensor};
+use crate::tensor::{DType, Format};
+use crate::{err, Code};
+
+/// What sits on top of the encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AudioHead {
+    /// Nothing: hidden states per frame.
+    Encoder,
+    /// Logits of a character per frame (`ForCTC`).
+    Ctc,
+    /// Logits of the whole utterance (`ForSequenceClassification`).
+    Sequence,
+    /// Logits of labels per frame (`ForAudioFrameClassification`).
+    Frame,
+    /// Logits of the quantizer's codewords per frame, all codebooks side by side
+    /// (`ForPreTraining`): see [`AudioModel::codes`].
+    Quantizer,
+}
+
+/// The recorded inputs of one utterance of T samples and F frames. A batch is a sequence of
+/// these: no utterance is padded to another's length, which is what Python computes too (its
+/// pipelines run one at a time, and where a model masks padding the answers are the same).
+#[derive(Debug, Clone, Copy)]
+pub struct AudioInputs {
+    /// `[T, 1]`, normalised as the feature extractor's config asks for
+    pub wave: Tensor,
+    /// `[F, 2]`: every frame belongs to frames 0..F
+    pub segments: Tensor,
+    /// `[1, 2]`: 0 and F
+    pub bounds: Tensor,
+    /// Frames that the feature extractor computes at a time, so that its first layers, hundreds
+    /// of times longer than its last, are never held as a whole.
+    pub chunk: usize,
+}
+
+/// How a model cuts samples into frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Framing {
+    /// Samples that a frame sees.
+    pub receptive_field: usize,
+    /// Samples from one frame to the next.
+    pub hop: usize,
+}
+
+/// What a head gives, read back: `[rows, width]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AudioOutput {
+    /// Frames; 1 for [`AudioHead::Sequence`].
+    pub rows: usize,
+    /// Labels, characters or hidden channels.
+    pub width: usize,
+    pub values: Vec<f32>,
+}
+
+/// The quantizer's choice: codebook indices per frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Codes {
+    pub frames: usize,
+    /// Codebooks.
+    pub groups: usize,
+    /// `[frames, groups]`, each below the codewords of a codebook
+    pub indices: Vec<u32>,
+}
+
+/// A model of a known architecture.
+#[derive(Debug)]
+enum Net {}
+
+impl Net {
+    /// The registry: one line per architecture. Returns what the checkpoint must hold.
+    #[allow(clippy::match_single_binding)]
+    fn new(config: &Config, head: AudioHead) -> Result<(Self, Manifest)> {
+        let _ = head;
+        match config.model_type()? {
+            other => {
+                let error = err!(Code::Unsupported, "model_type {other:?} in config.json");
+                Err(error.remedy("speech models known here: none yet"))
+            }
+        }
+    }
+
+    fn forward(&self, _g: &mut Recorder, _x: &AudioInputs) -> Tensor {
+        match *self {}
+    }
+
+    fn kernels(&self) -> &[[usize; 2]] {
+        match *self {}
+    }
+
+    fn width(&self) -> usize {
+        match *self {}
+    }
+
+    fn codebooks(&self) -> usize {
+        match *self {}
+    }
+}
+
+/// What the checkpoint of a speech model with `head` must hold.
+pub fn audio_manifest(config: &Config, head: AudioHead) -> Result<Manifest> {
+    Net::new(config, head).map(|(_, manifest)| manifest)
+}
+
+/// A speech model with its weights on a device.
+#[derive(Debug)]
+pub struct AudioModel {
+    net: Net,
+    head: AudioHead,
+    /// The format the weights came to, once they are loaded.
+    pub format: Option<Format>,
+    /// Where the weights are and runs happen; the loader fills it.
+    pub runtime: Runtime,
+}
+
+/// The name of the head's output.
+const OUTPUT: &str = "logits";
+
+/// Frames of one utterance, at most. Attention grows with their square: beyond about five
+/// minutes (at 50 frames a second) one run would take gigabytes.
+const MAX_FRAMES: usize = 15_000;
+
+impl AudioModel {
+    /// Declares the model: what comes back beside it is what its checkpoint must hold.
+    pub fn new(config: &Config, head: AudioHead, runtime: Runtime) -> Result<(Self, Manifest)> {
+        let (net, manifest) = Net::new(config, head)?;
+        Ok((AudioModel { net, head, format: None, runtime }, manifest))
+    }
+
+    /// How samples become frames: 400 and 320 for all published models.
+    pub fn framing(&self) -> Framing {
+        let one = Framing { receptive_field: 1, hop: 1 };
+        self.net.kernels().iter().fold(one, |f, [kernel, stride]| Framing {
+            receptive_field: f.receptive_field + (kernel - 1) * f.hop,
+            hop: f.hop * stride,
+        })
+    }
+
+    /// Frames that `samples` give; 0 where they are fewer than a frame sees.
+    pub fn frames(&self, samples: usize) -> usize {
+        let Framing { receptive_field, hop } = self.framing();
+        samples.checked_sub(receptive_field).map_or(0, |rest| rest / hop + 1)
+    }
+
+    /// Compiles what a GPU needs while the weights (their formats and shapes by id) are still on
+    /// their way.
+    pub fn prepare(&self, weights: &[WeightShape]) -> Result<()> {
+        let Framing { receptive_field, hop } = self.framing();
+        // few rows and many use different kernels
+        for frames in [4, 250] {
+            let samples = receptive_field + (frames - 1) * hop;
+            self.runtime.prepare(|g| self.record(g, samples), weights)?;
+        }
+        Ok(())
+    }
+
+    /// The head's output for one utterance: samples at the model's rate, normalised as its
+    /// feature extractor's config asks for.
+    pub async fn run(&mut self, wave: &[f32]) -> Result<AudioOutput> {
+        let frames = self.check(wave)?;
+        let (segments, bounds) = layout(frames);
+        let (net, chunk) = (&self.net, self.chunk());
+        let record = |g: &mut Recorder| record(net, g, wave.len(), frames, chunk);
+        let inputs = inputs(wave, &segments, &bounds);
+        let mut out = self.runtime.run([wave.len(), 0, 0, 0], record, &inputs).await?;
+        let values = out.take(OUTPUT)?;
+        let rows = if self.head == AudioHead::Sequence { 1 } else { frames };
+        Ok(AudioOutput { rows, width: self.net.width(), values })
+    }
+
+    /// The codebook indices of each frame, of a model with [`AudioHead::Quantizer`].
+    pub async fn codes(&mut self, wave: &[f32]) -> Result<Codes> {
+        let groups = self.net.codebooks();
+        if self.head != AudioHead::Quantizer || groups == 0 {
+            return Err(err!(Code::Internal, "codes of a model with the head {:?}", self.head));
+        }
+        let out = self.run(wave).await?;
+        let codewords = (out.width / groups).max(1);
+        let first_largest = |logits: &[f32]| {
+            let larger = |best: usize, i: usize| if logits[i] > logits[best] { i } else { best };
+            (0..logits.len()).fold(0, larger) as u32
+        };
+        let indices = out.values.chunks_exact(codewords).map(first_largest).collect();
+        Ok(Codes { frames: out.rows, groups, indices })
+    }
+
+    /// Runs once with inner values read back too, under the names of `transformers`' modules.
+    pub async fn run_tapped(&mut self, wave: &[f32], taps: &[&str]) -> Result<Outputs> {
+        let frames = self.check(wave)?;
+        let (segments, bounds) = layout(frames);
+        let (net, chunk) = (&self.net, self.chunk());
+        let record = |g: &mut Recorder| record(net, g, wave.len(), frames, chunk);
+        self.runtime.run_tapped(taps, record, &inputs(wave, &segments, &bounds)).await
+    }
+
+    fn check(&self, wave: &[f32]) -> Result<usize> {
+        let frames = self.frames(wave.len());
+        if frames == 0 {
+            let least = self.framing().receptive_field;
+            let error =
+                err!(Code::Input, "{} samples of audio are less than one frame", wave.len());
+            return Err(error.remedy(format!("pass at least {least} samples")));
+        }
+        if frames > MAX_FRAMES {
+            let error = err!(
+                Code::Input,
+                "{} samples of audio at once give {frames} frames, more than {MAX_FRAMES}",
+                wave.len()
+            );
+            return Err(error.remedy("set chunk_length_s, or pass shorter pieces"));
+        }
+        Ok(frames)
+    }
+
+    /// On the CPU a chunk's first layers stay in the cache; a GPU wants as much at once as its
+    /// smallest binding limit holds.
+    fn chunk(&self) -> usize {
+        if self.runtime.is_gpu() {
+            512
+        } else {
+            16
+        }
+    }
+
+    fn record(&self, g: &mut Recorder, samples: usize) {
+        record(&self.net, g, samples, self.frames(samples), self.chunk());
+    }
+}
+
+fn record(net: &Net, g: &mut Recorder, samples: usize, frames: usize, chunk: usize) {
+    let x = AudioInputs {
+        wave: g.input("wave", [samples, 1], DType::F32),
+        segments: g.input("segments", [frames, 2], DType::U32),
+        bounds: g.input("bounds", [1, 2], DType::U32),
+        chunk,
+    };
+    let out = net.forward(g, &x);
+    g.output(OUTPUT, out);
+}
+
+/// The segments and bounds of one utterance.
+fn layout(frames: usize) -> (Vec<u32>, [u32; 2]) {
+    let bounds = [0, frames as u32];
+    (bounds.repeat(frames), bounds)
+}
+
+fn inputs<'a>(
+    wave: &'a [f32],
+    segments: &'a [u32],
+    bounds: &'a [u32],
+) -> [(&'static str, HostValue<'a>); 3] {
+    [
+        ("wave", HostValue::F32(wave)),
+        ("segments", HostValue::U32(segments)),
+        ("bounds", HostValue::U32(bounds)),
+    ]
+}
