@@ -279,9 +279,7 @@ impl Device {
             let mut at = 0;
             for (name, id) in &plan.outputs {
                 let bytes = plan.bytes_of(*id);
-                let mut values = vec![0.0f32; bytes / 4];
-                bytemuck::cast_slice_mut(&mut values).copy_from_slice(&view[at..at + bytes]);
-                outputs.0.push((name.clone(), values));
+                outputs.push(name, plan.values[id.index()].dtype, &view[at..at + bytes]);
                 at += bytes;
             }
         }

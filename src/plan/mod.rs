@@ -77,8 +77,10 @@ pub struct CpuIo<'a> {
     pub(crate) reads: &'a [ValueId],
     pub(crate) values: &'a [Value],
     pub(crate) weights: &'a Weights<cpu::Weight>,
-    /// The step's output, of exactly its value's length.
+    /// The step's output, of exactly its value's length; empty where that is u32.
     pub out: &'a mut [f32],
+    /// The same for an output of u32 (recorded by [`Recorder::push_u32`]).
+    pub out_u32: &'a mut [u32],
     /// Buffers that kernels reuse between steps and runs.
     pub scratch: &'a mut cpu::Scratch,
 }

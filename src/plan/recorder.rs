@@ -89,9 +89,24 @@ impl Recorder {
         reads: &[Tensor],
         shape: impl Into<Shape>,
     ) -> Tensor {
-        let out = self.value(shape.into(), DType::F32);
+        self.step(Box::new(op), reads, shape.into(), DType::F32)
+    }
+
+    /// The same for an op whose output is u32: ids, labels, masks. Its kernel writes
+    /// [`super::CpuIo::out_u32`].
+    pub fn push_u32(
+        &mut self,
+        op: impl Op + 'static,
+        reads: &[Tensor],
+        shape: impl Into<Shape>,
+    ) -> Tensor {
+        self.step(Box::new(op), reads, shape.into(), DType::U32)
+    }
+
+    fn step(&mut self, op: Box<dyn Op>, reads: &[Tensor], shape: Shape, dtype: DType) -> Tensor {
+        let out = self.value(shape, dtype);
         let reads = reads.iter().map(|t| t.id).collect();
-        self.steps.push(Step { op: Box::new(op), reads, writes: out.id });
+        self.steps.push(Step { op, reads, writes: out.id });
         out
     }
 

@@ -41,17 +41,34 @@ impl HostValue<'_> {
     }
 }
 
-/// The outputs of a run, by name.
+/// The outputs of a run by name: those of f32, then those of u32.
 #[derive(Debug, Default)]
-pub struct Outputs(pub Vec<(String, Vec<f32>)>);
+pub struct Outputs(pub Vec<(String, Vec<f32>)>, pub Vec<(String, Vec<u32>)>);
 
 impl Outputs {
-    /// Takes the named output.
+    /// Takes the named output of f32.
     pub fn take(&mut self, name: &str) -> Result<Vec<f32>> {
-        match self.0.iter().position(|(n, _)| n == name) {
-            Some(at) => Ok(self.0.swap_remove(at).1),
-            None => Err(err!(Code::Internal, "the run has no output named {name:?}")),
+        take(&mut self.0, name)
+    }
+
+    /// Takes the named output of u32.
+    pub fn take_u32(&mut self, name: &str) -> Result<Vec<u32>> {
+        take(&mut self.1, name)
+    }
+
+    /// Adds an output of which the device gave the bytes.
+    pub(crate) fn push(&mut self, name: &str, dtype: DType, bytes: &[u8]) {
+        match dtype {
+            DType::F32 => self.0.push((name.into(), bytemuck::pod_collect_to_vec(bytes))),
+            DType::U32 => self.1.push((name.into(), bytemuck::pod_collect_to_vec(bytes))),
         }
+    }
+}
+
+fn take<T>(outputs: &mut Vec<(String, T)>, name: &str) -> Result<T> {
+    match outputs.iter().position(|(n, _)| n == name) {
+        Some(at) => Ok(outputs.swap_remove(at).1),
+        None => Err(err!(Code::Internal, "the run has no output named {name:?}")),
     }
 }
 
@@ -309,25 +326,34 @@ fn replay_cpu(
         // The output leaves the slots while its step runs: no op reads the slot it writes.
         let mut buffer =
             std::mem::replace(&mut slots[out.slot.index()], cpu::Buffer::U32(Vec::new()));
-        if let cpu::Buffer::F32(buffer) = &mut buffer {
-            step.op.run(&mut CpuIo {
-                slots,
-                reads: &step.reads,
-                values: &plan.values,
-                weights,
-                out: &mut buffer[..out.shape.len()],
-                scratch,
-            });
-        }
+        let len = out.shape.len();
+        let (out_f32, out_u32): (&mut [f32], &mut [u32]) = match &mut buffer {
+            cpu::Buffer::F32(buffer) => (&mut buffer[..len], &mut []),
+            cpu::Buffer::U32(buffer) => (&mut [], &mut buffer[..len]),
+        };
+        step.op.run(&mut CpuIo {
+            slots,
+            reads: &step.reads,
+            values: &plan.values,
+            weights,
+            out: out_f32,
+            out_u32,
+            scratch,
+        });
         slots[out.slot.index()] = buffer;
         if let (Some(timings), Some(start)) = (timings.as_deref_mut(), start) {
             let ms = start.elapsed().as_secs_f64() * 1e3;
             timings.push(StepTiming { op: step.op.name(), ms });
         }
     }
-    let read = |(name, id): &(String, super::ValueId)| {
+    let mut outputs = Outputs::default();
+    for (name, id) in &plan.outputs {
         let value = plan.values[id.index()];
-        (name.clone(), slots[value.slot.index()].f32()[..value.shape.len()].to_vec())
-    };
-    Outputs(plan.outputs.iter().map(read).collect())
+        let len = value.shape.len();
+        match &slots[value.slot.index()] {
+            cpu::Buffer::F32(slot) => outputs.0.push((name.clone(), slot[..len].to_vec())),
+            cpu::Buffer::U32(slot) => outputs.1.push((name.clone(), slot[..len].to_vec())),
+        }
+    }
+    outputs
 }
