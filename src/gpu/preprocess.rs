@@ -13,9 +13,10 @@ use crate::error::Result;
 use crate::{err, Code};
 
 /// The files that shaders include.
-const INCLUDES: [(&str, &str); 4] = [
+const INCLUDES: [(&str, &str); 5] = [
     ("lib/activation.wgsl", include_str!("../../shaders/lib/activation.wgsl")),
     ("lib/linear.wgsl", include_str!("../../shaders/lib/linear.wgsl")),
+    ("lib/order.wgsl", include_str!("../../shaders/lib/order.wgsl")),
     ("lib/reduce.wgsl", include_str!("../../shaders/lib/reduce.wgsl")),
     ("lib/weights.wgsl", include_str!("../../shaders/lib/weights.wgsl")),
 ];

@@ -1,6 +1,7 @@
 //! One op, one file: its shape rule (a method of the recorder), its CPU kernel call and its GPU
 //! recipe. The shader of the same name stands in `shaders/`.
 
+mod argmax;
 mod attention;
 mod embedding;
 mod gather_rows;

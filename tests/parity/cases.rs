@@ -20,6 +20,7 @@ pub fn all(arithmetic: Arithmetic) -> Vec<Case> {
     embeddings(&mut cases, arithmetic);
     gathers(&mut cases);
     segment_means(&mut cases);
+    argmaxes(&mut cases);
     cases
 }
 
@@ -275,4 +276,43 @@ fn segment_means(cases: &mut Vec<Case>) {
             bound,
         });
     }
+}
+
+fn argmaxes(cases: &mut Vec<Case>) {
+    for (m, w) in [(1, 1), (3, 70), (2, 50257), (70, 5)] {
+        let mut x = numbers(13, m * w, 1.0);
+        if w > 5 {
+            // equals: the first counts
+            x[w / 3] = 9.0;
+            x[w - 1] = 9.0;
+        }
+        let plain = reference::argmax(&x, w);
+        push_argmax(cases, "", m, w, x, plain);
+    }
+    // all of one row blocked, as logits processors do; a NaN anywhere
+    let mut x = numbers(14, 3 * 70, 1.0);
+    x[70..140].fill(f32::NEG_INFINITY);
+    x[170] = f32::NAN;
+    let plain = reference::argmax(&x, 70);
+    push_argmax(cases, ", infinite and NaN", 3, 70, x, plain);
+}
+
+fn push_argmax(
+    cases: &mut Vec<Case>,
+    label: &str,
+    m: usize,
+    w: usize,
+    x: Vec<f32>,
+    plain: Reference,
+) {
+    cases.push(Case {
+        op: "argmax",
+        label: format!("[{m}, {w}]{label}"),
+        format: Format::F32,
+        inputs: vec![(vec![m, w], Input::F32(x))],
+        weights: Vec::new(),
+        record: Box::new(|g, t| g.argmax(t[0])),
+        expected: plain.expected,
+        bound: plain.bound,
+    });
 }

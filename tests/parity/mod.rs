@@ -135,7 +135,11 @@ async fn run(mut runtime: Runtime, case: &Case) -> Result<Vec<f32>> {
             Input::U32(v) => (name, HostValue::U32(v)),
         })
         .collect();
-    runtime.run([0; 4], record, &inputs).await?.take("out")
+    let mut outputs = runtime.run([0; 4], record, &inputs).await?;
+    match outputs.take_u32("out") {
+        Ok(out) => Ok(out.into_iter().map(|v| v as f32).collect()),
+        Err(_) => outputs.take("out"),
+    }
 }
 
 fn judge(case: &Case, actual: &[f32]) -> Row {

@@ -264,3 +264,20 @@ pub fn segment_mean(x: &[f32], h: usize, bounds: &[u32]) -> Reference {
     }
     out
 }
+
+/// An index is right or wrong; one below 2^24 is exact in f32, and `u32::MAX` rounds to 2^32.
+pub fn argmax(x: &[f32], width: usize) -> Reference {
+    let rows = x.len() / width;
+    let mut result = Reference::with_capacity(rows);
+    for row in x.chunks_exact(width) {
+        let mut best = 0;
+        for (i, v) in row.iter().enumerate() {
+            if *v > row[best] {
+                best = i;
+            }
+        }
+        let nan = row.iter().any(|v| v.is_nan());
+        result.push(if nan { 4_294_967_296.0 } else { best as f64 }, 0.0);
+    }
+    result
+}
