@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::fmt::Display;
 use std::rc::Rc;
 
+use super::{Fold, Layout};
 use crate::plan::WeightId;
 
 /// How a weight may be stored.
@@ -25,13 +26,19 @@ pub enum Kind {
 /// (queries, keys and values become one projection).
 #[derive(Debug, Clone)]
 pub struct Declared {
-    /// Full names, outermost scope first.
+    /// Full names, outermost scope first: one per part.
     pub names: Vec<String>,
+    /// Names that the only part may have instead, in the order of preference (tied tables).
+    pub instead: Vec<String>,
     /// Rows of each part.
     pub rows: usize,
     /// Columns; 1 for a vector.
     pub cols: usize,
     pub kind: Kind,
+    /// How a part lies in a checkpoint.
+    pub layout: Layout,
+    /// What the parts are made into.
+    pub fold: Fold,
 }
 
 /// Everything a model needs from a checkpoint, in the order of its weight ids.
@@ -75,41 +82,124 @@ impl Scope {
         }
     }
 
-    fn declare(&self, names: &[impl AsRef<str>], rows: usize, cols: usize, kind: Kind) -> WeightId {
-        let names = names.iter().map(|name| self.join(name.as_ref())).collect();
+    fn declare(&self, declared: Declared) -> WeightId {
         let weights = &mut self.manifest.borrow_mut().weights;
-        weights.push(Declared { names, rows, cols, kind });
+        weights.push(declared);
         WeightId(weights.len() as u32 - 1)
+    }
+
+    fn parts(&self, names: &[impl AsRef<str>], rows: usize, cols: usize, kind: Kind) -> Declared {
+        let names = names.iter().map(|name| self.join(name.as_ref())).collect();
+        let (instead, layout, fold) = (Vec::new(), Layout::Rows, Fold::None);
+        Declared { names, instead, rows, cols, kind, layout, fold }
     }
 
     /// A matrix `[n, k]` in the model's format.
     pub fn matrix(&self, name: &str, n: usize, k: usize) -> WeightId {
-        self.declare(&[name], n, k, Kind::Matrix)
+        self.declare(self.parts(&[name], n, k, Kind::Matrix))
     }
 
     /// A matrix `[n, k]` that is q8 where the model is q4.
     pub fn sensitive(&self, name: &str, n: usize, k: usize) -> WeightId {
-        self.declare(&[name], n, k, Kind::Sensitive)
+        self.declare(self.parts(&[name], n, k, Kind::Sensitive))
     }
 
     /// Sensitive matrices `[n, k]` each, stacked into one `[names.len() * n, k]`.
     pub fn stacked(&self, names: &[impl AsRef<str>], n: usize, k: usize) -> WeightId {
-        self.declare(names, n, k, Kind::Sensitive)
+        self.declare(self.parts(names, n, k, Kind::Sensitive))
     }
 
-    /// A matrix `[n, k]` that stays f32 in every format.
+    /// A matrix `[n, k]` that stays f32 in every format. The file may have ones in front of its
+    /// shape (`[1, P, H]`, `[1, 1, H]`), here and in every other matrix and vector.
     pub fn exact(&self, name: &str, n: usize, k: usize) -> WeightId {
-        self.declare(&[name], n, k, Kind::Exact)
+        self.declare(self.parts(&[name], n, k, Kind::Exact))
     }
 
     /// A vector `[n]`, f32.
     pub fn vector(&self, name: &str, n: usize) -> WeightId {
-        self.declare(&[name], n, 1, Kind::Vector)
+        self.declare(self.parts(&[name], n, 1, Kind::Vector))
     }
 
     /// Vectors `[n]` each, one after the other.
     pub fn stacked_vector(&self, names: &[impl AsRef<str>], n: usize) -> WeightId {
-        self.declare(names, n, 1, Kind::Vector)
+        self.declare(self.parts(names, n, 1, Kind::Vector))
+    }
+
+    /// A sensitive matrix `[n, k]` that a checkpoint holds once or several times, under one or
+    /// more of `names` (tied embeddings: `shared.weight`, `encoder.embed_tokens.weight`,
+    /// `lm_head.weight`). The first name that is there is read, the others are skipped.
+    pub fn tied(&self, names: &[impl AsRef<str>], n: usize, k: usize) -> WeightId {
+        let mut declared = self.parts(names, n, k, Kind::Sensitive);
+        declared.instead = declared.names.split_off(1.min(names.len()));
+        self.declare(declared)
+    }
+
+    /// A matrix `[n, k]` in the model's format that the file holds as `[k, n]` (GPT-2's `Conv1D`).
+    pub fn transposed(&self, name: &str, n: usize, k: usize) -> WeightId {
+        let layout = Layout::Transposed;
+        self.declare(Declared { layout, ..self.parts(&[name], n, k, Kind::Matrix) })
+    }
+
+    /// Like [`Scope::transposed`], q8 where the model is q4.
+    pub fn transposed_sensitive(&self, name: &str, n: usize, k: usize) -> WeightId {
+        let layout = Layout::Transposed;
+        self.declare(Declared { layout, ..self.parts(&[name], n, k, Kind::Sensitive) })
+    }
+
+    /// A convolution that the file holds as `[o, i, taps..]`, as a matrix `[o, taps.. * i]` with
+    /// the channels last, in the model's format. A 1x1 convolution is a linear layer `[o, i]`; of
+    /// a grouped one `i` is the channels of a group.
+    pub fn conv(&self, name: &str, o: usize, i: usize, taps: &[usize]) -> WeightId {
+        self.convolution(name, [o, i], taps, Kind::Matrix)
+    }
+
+    /// Like [`Scope::conv`], q8 where the model is q4.
+    pub fn conv_sensitive(&self, name: &str, o: usize, i: usize, taps: &[usize]) -> WeightId {
+        self.convolution(name, [o, i], taps, Kind::Sensitive)
+    }
+
+    /// Like [`Scope::conv`], f32 in every format: stems that see pixels, small kernels.
+    pub fn conv_exact(&self, name: &str, o: usize, i: usize, taps: &[usize]) -> WeightId {
+        self.convolution(name, [o, i], taps, Kind::Exact)
+    }
+
+    fn convolution(&self, name: &str, [o, i]: [usize; 2], taps: &[usize], kind: Kind) -> WeightId {
+        let cols = taps.iter().product::<usize>() * i;
+        let layout = Layout::Taps(taps.to_vec());
+        self.declare(Declared { layout, ..self.parts(&[name], o, cols, kind) })
+    }
+
+    /// A depthwise convolution that the file holds as `[c, 1, taps..]`, as an f32 matrix
+    /// `[taps.., c]` in every format: its weights are few.
+    pub fn depthwise(&self, name: &str, c: usize, taps: &[usize]) -> WeightId {
+        let layout = Layout::Depthwise(taps.to_vec());
+        let rows = taps.iter().product();
+        self.declare(Declared { layout, ..self.parts(&[name], rows, c, Kind::Exact) })
+    }
+
+    /// The batch norm of this scope, with its running statistics: a vector `[2c]` on the device,
+    /// scale then shift, so that `y = x * scale + shift`.
+    pub fn batch_norm(&self, c: usize, eps: f32) -> WeightId {
+        let names = ["weight", "bias", "running_mean", "running_var"];
+        let fold = Fold::BatchNorm { eps };
+        self.declare(Declared { fold, ..self.parts(&names, c, 1, Kind::Vector) })
+    }
+
+    /// A convolution under weight normalization: `g * v / ||v||` with the norm over all
+    /// dimensions of `[o, i, taps..]` but `dim`, then as [`Scope::conv`]. The file holds g and v
+    /// as `NAME_g` and `NAME_v` or as `parametrizations.NAME.original0` and `original1`; a pack
+    /// of ours, or a file whose norm was removed, holds `NAME`.
+    pub fn weight_norm(
+        &self,
+        name: &str,
+        o: usize,
+        i: usize,
+        taps: &[usize],
+        dim: usize,
+    ) -> WeightId {
+        let cols = taps.iter().product::<usize>() * i;
+        let (layout, fold) = (Layout::Taps(taps.to_vec()), Fold::WeightNorm { dim });
+        self.declare(Declared { layout, fold, ..self.parts(&[name], o, cols, Kind::Matrix) })
     }
 
     /// What has been declared through this scope and all its relatives.

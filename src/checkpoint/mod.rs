@@ -7,6 +7,7 @@
 mod config;
 mod header;
 mod index;
+mod layout;
 mod manifest;
 mod names;
 mod pack;
@@ -16,6 +17,7 @@ mod reader;
 pub use config::Config;
 pub use header::{Entry, Header};
 pub use index::Index;
+pub use layout::{Fold, Layout, Piece};
 pub use manifest::{Declared, Kind, Manifest, Scope};
 pub use names::{Names, Role};
 pub use pack::{dtype_name, Packer};

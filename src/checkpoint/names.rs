@@ -1,8 +1,8 @@
 //! From the names in a file to the weights that a model declared.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::{Header, Manifest};
+use super::{Declared, Fold, Header, Manifest, Piece};
 use crate::error::Result;
 use crate::{err, Code};
 
@@ -10,22 +10,35 @@ use crate::{err, Code};
 pub const SCALE: &str = ".scale";
 
 /// What a tensor of a file is to the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Part `part` of weight `weight`.
-    Part { weight: usize, part: usize },
-    /// The scales of that part.
-    Scale { weight: usize, part: usize },
+    /// A piece of part `part` of weight `weight`.
+    Part { weight: usize, part: usize, piece: Piece },
+    /// Another name of a weight that has been found under a better one.
+    Again,
     /// Known to the family and not used by this head.
     Skipped,
+}
+
+/// What a declared name stands for.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    weight: usize,
+    part: usize,
+    piece: Piece,
+    /// Its place in the order of preference.
+    order: usize,
 }
 
 /// Looks names up.
 #[derive(Debug)]
 pub struct Names {
-    declared: BTreeMap<String, (usize, usize)>,
+    declared: BTreeMap<String, Place>,
     /// Names that stand in for declared ones which the file lacks.
-    aliases: BTreeMap<String, (usize, usize)>,
+    aliases: BTreeMap<String, Place>,
+    /// The name that was chosen of those a weight may have, by its order.
+    chosen: BTreeMap<usize, usize>,
+    /// The base model's prefix with its dot; empty where there is none.
     base: String,
     skip: &'static [&'static str],
 }
@@ -35,11 +48,21 @@ impl Names {
         let mut declared = BTreeMap::new();
         for (weight, w) in manifest.weights.iter().enumerate() {
             for (part, name) in w.names.iter().enumerate() {
-                declared.insert(name.clone(), (weight, part));
+                let place = Place { weight, part, piece: Piece::Whole, order: 0 };
+                declared.insert(name.clone(), place);
+                for (piece, name) in norm_names(w, name) {
+                    declared.insert(name, Place { piece, ..place });
+                }
+            }
+            for (i, name) in w.instead.iter().enumerate() {
+                let place = Place { weight, part: 0, piece: Piece::Whole, order: i + 1 };
+                declared.insert(name.clone(), place);
             }
         }
-        let aliases = BTreeMap::new();
-        Names { declared, aliases, base: format!("{}.", manifest.base), skip: manifest.skip }
+        let base =
+            if manifest.base.is_empty() { String::new() } else { format!("{}.", manifest.base) };
+        let (aliases, chosen) = (BTreeMap::new(), BTreeMap::new());
+        Names { declared, aliases, chosen, base, skip: manifest.skip }
     }
 
     /// Learns from a header which tensors stand in for tied ones: a file holds shared memory once,
@@ -56,22 +79,48 @@ impl Names {
         }
     }
 
+    /// Chooses, for every weight that may have several names, the best of those that are there,
+    /// unless one was chosen before.
+    pub fn choose<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+        let mut best = BTreeMap::new();
+        for place in names.filter_map(|name| self.find(name)) {
+            let order = best.entry(place.weight).or_insert(place.order);
+            *order = place.order.min(*order);
+        }
+        for (weight, order) in best {
+            self.chosen.entry(weight).or_insert(order);
+        }
+    }
+
     /// The role of the tensor `name`; `None` where nobody in the family knows it.
     ///
     /// Tensors of a bare encoder may lack the base model's prefix, and checkpoints converted from
     /// TensorFlow call a LayerNorm's parameters gamma and beta.
     pub fn role(&self, name: &str) -> Option<Role> {
-        if let Some((weight, part)) = self.find(name) {
-            return Some(Role::Part { weight, part });
+        if let Some(place) = self.find(name) {
+            return Some(self.chosen_role(place, place.piece));
         }
-        if let Some((weight, part)) = name.strip_suffix(SCALE).and_then(|name| self.find(name)) {
-            return Some(Role::Scale { weight, part });
+        if let Some(place) = name.strip_suffix(SCALE).and_then(|name| self.find(name)) {
+            return Some(self.chosen_role(place, Piece::Scale));
+        }
+        // PyTorch counts the batches that a batch norm has seen, beside its statistics.
+        let counted = name.strip_suffix("num_batches_tracked");
+        if counted.is_some_and(|stem| self.find(&format!("{stem}running_mean")).is_some()) {
+            return Some(Role::Again);
         }
         let bare = name.strip_prefix(&self.base).unwrap_or(name);
         self.skip.iter().any(|pattern| is_skipped(bare, pattern)).then_some(Role::Skipped)
     }
 
-    fn find(&self, name: &str) -> Option<(usize, usize)> {
+    fn chosen_role(&self, place: Place, piece: Piece) -> Role {
+        let Place { weight, part, order, .. } = place;
+        match self.chosen.get(&weight) {
+            Some(&chosen) if chosen != order => Role::Again,
+            _ => Role::Part { weight, part, piece },
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<Place> {
         let declared = |name: &str| {
             let found = self.declared.get(name);
             found.or_else(|| self.declared.get(&format!("{}{name}", self.base))).copied()
@@ -85,12 +134,17 @@ impl Names {
     /// there.
     pub fn check<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<()> {
         let (mut unknown, mut twice) = (Vec::new(), Vec::new());
-        let mut missing: BTreeMap<(usize, usize), &str> =
-            self.declared.iter().map(|(name, &at)| (at, name.as_str())).collect();
+        let mut found = BTreeSet::new();
         for name in names {
             match self.role(name) {
-                Some(Role::Part { weight, part }) => {
-                    if missing.remove(&(weight, part)).is_none() {
+                Some(Role::Part { weight, part, piece }) if piece != Piece::Scale => {
+                    // A weight norm comes folded or in two pieces, not both.
+                    let others = match piece {
+                        Piece::Whole => [Piece::Gain, Piece::Direction],
+                        _ => [Piece::Whole; 2],
+                    };
+                    let clash = others.iter().any(|&other| found.contains(&(weight, part, other)));
+                    if !found.insert((weight, part, piece)) || clash {
                         twice.push(name);
                     }
                 }
@@ -104,9 +158,19 @@ impl Names {
                 error.remedy("old and new names, or names with and without prefix, are mixed")
             );
         }
+        let mut missing = BTreeMap::new();
+        for (name, &Place { weight, part, piece, order }) in &self.declared {
+            let has = |piece| found.contains(&(weight, part, piece));
+            let whole = has(Piece::Whole) || has(Piece::Gain) && has(Piece::Direction);
+            let half = has(Piece::Gain) || has(Piece::Direction);
+            // Of a weight norm its whole is named, or what its other half lacks.
+            if !whole && order == 0 && !has(piece) && half != (piece == Piece::Whole) {
+                missing.entry((weight, part)).or_insert(name.as_str());
+            }
+        }
         if !missing.is_empty() {
             let encoder = |name: &&str| name.starts_with(&self.base);
-            let headless = missing.len() < self.declared.len() && !missing.values().any(encoder);
+            let headless = !found.is_empty() && !missing.values().any(encoder);
             let names: Vec<&str> = missing.into_values().collect();
             let error = err!(Code::Tensor, "the checkpoint lacks {}", listed(&names));
             return Err(error.remedy(if headless {
@@ -124,6 +188,22 @@ impl Names {
         }
         Ok(())
     }
+}
+
+/// The names of a weight norm's pieces beside `name`: before PyTorch 2.0, and since.
+fn norm_names(declared: &Declared, name: &str) -> Vec<(Piece, String)> {
+    if !matches!(declared.fold, Fold::WeightNorm { .. }) {
+        return Vec::new();
+    }
+    let (stem, leaf) = name.rsplit_once('.').unwrap_or(("", name));
+    let dot = if stem.is_empty() { "" } else { "." };
+    let modern = |i| format!("{stem}{dot}parametrizations.{leaf}.original{i}");
+    vec![
+        (Piece::Gain, format!("{name}_g")),
+        (Piece::Direction, format!("{name}_v")),
+        (Piece::Gain, modern(0)),
+        (Piece::Direction, modern(1)),
+    ]
 }
 
 /// The name that `transformers` reads `name` as: `LayerNorm.gamma` is `LayerNorm.weight`.

@@ -3,8 +3,9 @@
 use half::{bf16, f16};
 
 use super::header::{broken, Entry};
+use super::layout::{self, misfit, Route};
 use super::reader::Other;
-use super::{Declared, Kind};
+use super::{Declared, Fold, Kind, Piece};
 use crate::error::Result;
 use crate::tensor::{Format, HostWeight, Matrix, BLOCK};
 use crate::{err, Code, Error};
@@ -15,12 +16,9 @@ const GROUP: usize = 1 << 20;
 /// A declared weight that is filling up.
 #[derive(Debug)]
 pub struct Assembly {
-    name: String,
+    declared: Declared,
     /// `None` for a vector.
     format: Option<Format>,
-    /// Rows of each part, and columns.
-    rows: usize,
-    cols: usize,
     weight: Weight,
     /// One per tensor that the weight is stacked from.
     parts: Vec<Arrived>,
@@ -38,12 +36,15 @@ enum Weight {
 /// What has arrived of a part.
 #[derive(Debug, Default, Clone)]
 struct Arrived {
-    /// Its tensor (and the tensor of its scales) has begun; a second one is a mistake.
-    begun: [bool; 2],
+    /// Each of its pieces has begun; a second one is a mistake.
+    begun: [bool; 4],
     complete: bool,
     /// A quantized tensor and its scales wait for each other.
     data: Option<(Format, Vec<u8>)>,
     scales: Option<Vec<f32>>,
+    /// As do the two halves of a weight norm.
+    gain: Option<Vec<f32>>,
+    direction: Option<Vec<f32>>,
 }
 
 fn reserve<T>(len: usize, what: &str) -> Result<Vec<T>> {
@@ -69,33 +70,42 @@ impl Assembly {
     /// A declared weight of which nothing has arrived; `format` is `None` for a vector.
     pub fn new(declared: &Declared, format: Option<Format>) -> Self {
         Assembly {
-            name: declared.names[0].clone(),
+            declared: declared.clone(),
             format,
-            rows: declared.rows,
-            cols: declared.cols,
             weight: Weight::Empty,
             parts: vec![Arrived::default(); declared.names.len()],
         }
     }
 
-    /// Notes that the tensor `name`, a part or its scales, begins: each may come once, under one
-    /// of its names, from one shard.
-    pub fn begin(&mut self, file: &str, name: &str, part: usize, scale: bool) -> Result<()> {
-        if std::mem::replace(&mut self.parts[part].begun[usize::from(scale)], true) {
+    fn name(&self) -> &str {
+        &self.declared.names[0]
+    }
+
+    /// Notes that the tensor `name`, a piece of a part, begins: each may come once, under one of
+    /// its names, from one shard.
+    pub fn begin(&mut self, file: &str, name: &str, part: usize, piece: Piece) -> Result<()> {
+        let begun = &mut self.parts[part].begun;
+        let again = std::mem::replace(&mut begun[piece as usize], true);
+        let [whole, _, gain, direction] = *begun;
+        if again || whole && (gain || direction) {
             return Err(broken(file, format!("{name} has been read before, from here or a shard")));
         }
         Ok(())
     }
 
-    /// The weight, once all its parts are there; only the first call gets it.
-    pub fn take(&mut self) -> Option<HostWeight> {
+    /// The weight, once all its parts are there; only the first call gets it. `raw` leaves a batch
+    /// norm as the four vectors that it is, for a pack.
+    pub fn take(&mut self, raw: bool) -> Result<Option<HostWeight>> {
         if !self.parts.iter().all(|part| part.complete) {
-            return None;
+            return Ok(None);
         }
-        match std::mem::replace(&mut self.weight, Weight::Taken) {
-            Weight::Filling(weight) => Some(weight),
-            Weight::Empty | Weight::Taken => None,
-        }
+        Ok(match (std::mem::replace(&mut self.weight, Weight::Taken), self.declared.fold) {
+            (Weight::Filling(HostWeight::Vector(v)), Fold::BatchNorm { eps }) if !raw => {
+                Some(HostWeight::Vector(layout::batch_norm(self.name(), &v, eps)?))
+            }
+            (Weight::Filling(weight), _) => Some(weight),
+            (Weight::Empty | Weight::Taken, _) => None,
+        })
     }
 
     /// The weight was complete and has been taken.
@@ -106,8 +116,8 @@ impl Assembly {
     /// The weight's memory, reserved when its first values arrive.
     fn memory(&mut self) -> Result<&mut HostWeight> {
         if matches!(self.weight, Weight::Empty) {
-            let n = self.parts.len() * self.rows;
-            let (k, what) = (self.cols, self.name.as_str());
+            let n = self.parts.len() * self.declared.rows;
+            let (k, what) = (self.declared.cols, self.declared.names[0].as_str());
             self.weight = Weight::Filling(match self.format {
                 None => HostWeight::Vector(filled(Some(n), 0.0, what)?),
                 Some(format) => HostWeight::Matrix(Matrix {
@@ -121,13 +131,13 @@ impl Assembly {
         }
         match &mut self.weight {
             Weight::Filling(weight) => Ok(weight),
-            _ => Err(err!(Code::Internal, "{} has been taken", self.name)),
+            _ => Err(err!(Code::Internal, "{} has been taken", self.declared.names[0])),
         }
     }
 
     /// Writes f32 values from row `row` of `part` on.
     fn set(&mut self, part: usize, row: usize, values: &[f32]) -> Result<()> {
-        let first = part * self.rows + row;
+        let first = part * self.declared.rows + row;
         match self.memory()? {
             HostWeight::Vector(v) => v[first..first + values.len()].copy_from_slice(values),
             HostWeight::Matrix(m) => m.set_rows(first, values),
@@ -139,10 +149,13 @@ impl Assembly {
     /// the weight has the same format, else through f32. False while one of them is missing.
     fn merge(&mut self, part: usize) -> Result<bool> {
         let held = &mut self.parts[part];
+        if held.data.is_none() || held.scales.is_none() {
+            return Ok(false);
+        }
         let (Some((format, data)), Some(scales)) = (held.data.take(), held.scales.take()) else {
             return Ok(false);
         };
-        let (rows, k) = (self.rows, self.cols);
+        let (rows, k) = (self.declared.rows, self.declared.cols);
         let source = Matrix { format, n: rows, k, data, scales };
         if self.format == Some(format) && self.parts.len() == 1 {
             self.weight = Weight::Filling(HostWeight::Matrix(source));
@@ -152,13 +165,47 @@ impl Assembly {
             m.data[part * data..][..data].copy_from_slice(&source.data);
             m.scales[part * scales..][..scales].copy_from_slice(&source.scales);
         } else {
-            let mut row = filled(Some(k), 0.0, &self.name)?;
+            let mut row = filled(Some(k), 0.0, self.name())?;
             for r in 0..rows {
                 source.row(r, &mut row);
                 // Levels times scales reach beyond f16, and a scale's last step beyond its own.
-                check_values(&self.name, r * k, &row, limit(self.format))?;
+                check_values(self.name(), r * k, &row, limit(self.format))?;
                 self.set(part, r, &row)?;
             }
+        }
+        Ok(true)
+    }
+
+    /// Writes a part whose values (`[cols, rows]`) lie the other way round, a few rows at a time.
+    fn set_turned(&mut self, part: usize, values: &[f32]) -> Result<()> {
+        // One pass over the values for 16 rows: a cache line of f32.
+        const ROWS: usize = 16;
+        let (rows, cols) = (self.declared.rows, self.declared.cols);
+        let mut turned = reserve(ROWS.min(rows) * cols, self.name())?;
+        for first in (0..if cols == 0 { 0 } else { rows }).step_by(ROWS) {
+            layout::turned(values, rows, first, ROWS.min(rows - first), &mut turned);
+            self.set(part, first, &turned)?;
+        }
+        Ok(())
+    }
+
+    /// Folds a weight norm, once both its halves are there. False while one is missing.
+    fn fold(&mut self, part: usize) -> Result<bool> {
+        let held = &mut self.parts[part];
+        if held.gain.is_none() || held.direction.is_none() {
+            return Ok(false);
+        }
+        let (Some(g), Some(mut v)) = (held.gain.take(), held.direction.take()) else {
+            return Ok(false);
+        };
+        let cols = self.declared.cols;
+        self.declared.weight_norm(self.name(), &mut v, &g)?;
+        check_values(self.name(), 0, &v, limit(self.format))?;
+        let taps = self.declared.taps();
+        let mut row = reserve(cols, self.name())?;
+        for (r, values) in v.chunks_exact(cols.max(1)).enumerate() {
+            layout::channels_last(values, cols, taps, &mut row);
+            self.set(part, r, &row)?;
         }
         Ok(true)
     }
@@ -174,8 +221,8 @@ impl Assembly {
 /// How a tensor's bytes are to be read.
 #[derive(Debug, Clone, Copy)]
 pub enum Encoding {
-    /// Bytes of an element, and the conversion of whole elements to f32.
-    Floats(usize, fn(&[u8], &mut Vec<f32>)),
+    /// Bytes of an element, the conversion of whole elements to f32, and where they go.
+    Floats(usize, fn(&[u8], &mut Vec<f32>), Route),
     /// Data of a quantized matrix.
     Data(Format),
     /// Scales of a quantized matrix, f16.
@@ -183,47 +230,42 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// The encoding of `entry`, a part of `declared` or its scales, after a look at its dtype and
+    /// The encoding of `entry`, a piece of a part of `declared`, after a look at its dtype and
     /// its shape. Integers mean something only in a `pack`.
     pub fn of(
         file: &str,
         entry: &Entry,
         declared: &Declared,
-        scale: bool,
+        piece: Piece,
         pack: bool,
     ) -> Result<Self> {
-        let (rows, cols) = (declared.rows as u64, declared.cols);
-        let vector = declared.kind == Kind::Vector;
-        let packed = pack && !vector;
-        let dense = if vector { vec![rows] } else { vec![rows, cols as u64] };
-        let blocks = |n: usize| vec![rows, n as u64];
-        let (shape, encoding) = match (entry.dtype.as_str(), scale) {
-            ("F32", false) => (dense, Encoding::Floats(4, read_f32)),
-            ("F16", false) => (dense, Encoding::Floats(2, read_f16)),
-            ("BF16", false) => (dense, Encoding::Floats(2, read_bf16)),
-            ("I8", false) if packed => {
-                (blocks(Format::Q8.row_bytes(cols)), Encoding::Data(Format::Q8))
+        let packed = pack && declared.kind != Kind::Vector;
+        let blocks = |n: usize, encoding| {
+            let shape = [declared.rows, n];
+            layout::same(&entry.shape, &shape)
+                .then_some(encoding)
+                .ok_or_else(|| misfit(file, entry, &shape))
+        };
+        let floats = |size, read| {
+            Ok(Encoding::Floats(size, read, declared.route(file, entry, piece, pack)?))
+        };
+        let k = declared.cols;
+        match (entry.dtype.as_str(), piece) {
+            ("F16", Piece::Scale) if packed => blocks(Format::Q8.row_scales(k), Encoding::Scales),
+            ("I8", Piece::Whole) if packed => {
+                blocks(Format::Q8.row_bytes(k), Encoding::Data(Format::Q8))
             }
-            ("U8", false) if packed => {
-                (blocks(Format::Q4.row_bytes(cols)), Encoding::Data(Format::Q4))
+            ("U8", Piece::Whole) if packed => {
+                blocks(Format::Q4.row_bytes(k), Encoding::Data(Format::Q4))
             }
-            ("F16", true) if packed => (blocks(Format::Q8.row_scales(cols)), Encoding::Scales),
+            ("F32", Piece::Whole | Piece::Gain | Piece::Direction) => floats(4, read_f32),
+            ("F16", Piece::Whole | Piece::Gain | Piece::Direction) => floats(2, read_f16),
+            ("BF16", Piece::Whole | Piece::Gain | Piece::Direction) => floats(2, read_bf16),
             (dtype, _) => {
                 let error = err!(Code::Unsupported, "{file}: {} is stored as {dtype}", entry.name);
-                return Err(
-                    error.remedy("weights are read from F32, F16 and BF16, and packs of ours")
-                );
+                Err(error.remedy("weights are read from F32, F16 and BF16, and packs of ours"))
             }
-        };
-        if entry.shape != shape {
-            let (name, has) = (&entry.name, &entry.shape);
-            let error = err!(
-                Code::Tensor,
-                "{file}: {name} has the shape {has:?}, config.json asks for {shape:?}"
-            );
-            return Err(error.remedy("config.json and the weights are of different models"));
         }
-        Ok(encoding)
     }
 }
 
@@ -249,14 +291,18 @@ pub struct Floats {
     part: usize,
     name: String,
     read: fn(&[u8], &mut Vec<f32>),
-    /// Bytes and elements of a row (of an element, in a vector).
+    route: Route,
+    /// Bytes and elements of a row (of an element, in a vector and in what is held whole).
     unit: usize,
     cols: usize,
     /// Rows done.
     row: usize,
     /// What has arrived of the row after them.
     raw: Vec<u8>,
+    /// The rows at hand, or all that there is where the whole is held.
     values: Vec<f32>,
+    /// A group of rows with the channels last.
+    turned: Vec<f32>,
     /// The largest magnitude that the weight's format can hold.
     limit: f32,
 }
@@ -297,14 +343,37 @@ impl Part {
             reserve(bytes.map_err(|_| too_large(None, &entry.name))?, &entry.name)
         };
         Ok(match encoding {
-            Encoding::Floats(size, read) => {
-                let cols = assembly.format.map_or(1, |_| assembly.cols);
+            Encoding::Floats(size, read, route) => {
+                let streams = matches!(route, Route::Rows | Route::Taps(_));
+                let row = assembly.format.map_or(1, |_| assembly.declared.cols);
+                let cols = if streams { row } else { 1 };
                 let unit = size * cols;
-                let (raw, values) = (reserve(unit, &name)?, Vec::new());
-                let limit = limit(assembly.format);
-                let floats =
-                    Floats { weight, part, name, read, unit, cols, row: 0, raw, values, limit };
-                Part::Floats(floats)
+                let values = if streams {
+                    Vec::new()
+                } else {
+                    let count = usize::try_from((entry.end - entry.begin) / size as u64);
+                    reserve(count.map_err(|_| too_large(None, &name))?, &name)?
+                };
+                let (raw, turned) = (reserve(unit, &name)?, Vec::new());
+                // What a weight norm is folded to is checked then.
+                let limit = match route {
+                    Route::Gain | Route::Direction => f32::MAX,
+                    _ => limit(assembly.format),
+                };
+                Part::Floats(Floats {
+                    weight,
+                    part,
+                    name,
+                    read,
+                    route,
+                    unit,
+                    cols,
+                    row: 0,
+                    raw,
+                    values,
+                    turned,
+                    limit,
+                })
             }
             Encoding::Data(format) => {
                 Part::Quantized { weight, part, format: Some(format), bytes: collected()? }
@@ -347,12 +416,31 @@ impl Part {
                 }
                 return Ok(None);
             }
-            Part::Floats(floats) => (floats.weight, floats.part, true),
+            Part::Floats(floats) => {
+                let Floats { weight, part, route, values, .. } = floats;
+                let Some(assembly) = &mut weights[weight] else { return Ok(None) };
+                let complete = match route {
+                    Route::Rows | Route::Taps(_) => true,
+                    Route::Transposed => {
+                        assembly.set_turned(part, &values)?;
+                        true
+                    }
+                    Route::Gain => {
+                        assembly.parts[part].gain = Some(values);
+                        assembly.fold(part)?
+                    }
+                    Route::Direction => {
+                        assembly.parts[part].direction = Some(values);
+                        assembly.fold(part)?
+                    }
+                };
+                (weight, part, complete)
+            }
             Part::Quantized { weight, part, format, mut bytes } => {
                 let Some(assembly) = &mut weights[weight] else { return Ok(None) };
                 match format {
                     Some(format) => {
-                        check_levels(&entry.name, format, assembly.cols, &mut bytes)?;
+                        check_levels(&entry.name, format, assembly.declared.cols, &mut bytes)?;
                         assembly.parts[part].data = Some((format, bytes));
                     }
                     None => {
@@ -362,9 +450,7 @@ impl Part {
                         assembly.parts[part].scales = Some(scales);
                     }
                 }
-                let held = &assembly.parts[part];
-                let both = held.data.is_some() && held.scales.is_some();
-                (weight, part, both && assembly.merge(part)?)
+                (weight, part, assembly.merge(part)?)
             }
         };
         if let Some(assembly) = weights[weight].as_mut().filter(|_| complete) {
@@ -404,14 +490,23 @@ impl Floats {
     /// Converts whole rows.
     fn convert(&mut self, raw: &[u8], weights: &mut [Option<Assembly>]) -> Result<()> {
         let rows = raw.len() / self.unit;
-        self.values.clear();
-        self.values
-            .try_reserve(rows * self.cols)
-            .map_err(|_| too_large(Some(4 * rows * self.cols), &self.name))?;
+        let streams = matches!(self.route, Route::Rows | Route::Taps(_));
+        if streams {
+            self.values.clear();
+        }
+        let at = self.values.len();
+        let out_of_memory = |_| too_large(Some(4 * rows * self.cols), &self.name);
+        self.values.try_reserve(rows * self.cols).map_err(out_of_memory)?;
         (self.read)(raw, &mut self.values);
-        check_values(&self.name, self.row * self.cols, &self.values, self.limit)?;
-        if let Some(assembly) = &mut weights[self.weight] {
-            assembly.set(self.part, self.row, &self.values)?;
+        check_values(&self.name, self.row * self.cols, &self.values[at..], self.limit)?;
+        if let Some(assembly) = weights[self.weight].as_mut().filter(|_| streams) {
+            let mut values = &self.values;
+            if let Route::Taps(taps) = self.route {
+                self.turned.try_reserve(values.len()).map_err(out_of_memory)?;
+                layout::channels_last(values, self.cols, taps, &mut self.turned);
+                values = &self.turned;
+            }
+            assembly.set(self.part, self.row, values)?;
         }
         self.row += rows;
         Ok(())

@@ -89,7 +89,7 @@ impl Reader {
     /// format: a vector). Known once the first header has been read.
     pub fn shapes(&self) -> Option<Vec<(Option<Format>, [usize; 2])>> {
         let format = self.format?;
-        let shape = |w: &Declared| (format_of(w, format), [w.names.len() * w.rows, w.cols]);
+        let shape = |w: &Declared| (format_of(w, format), w.shape());
         Some(self.manifest.weights.iter().map(shape).collect())
     }
 
@@ -101,6 +101,7 @@ impl Reader {
 
     /// Checks a sharded checkpoint's names before any byte of it is fetched.
     pub fn check_index(&mut self, index: &Index) -> Result<()> {
+        self.names.choose(index.names());
         self.names.check(index.names())?;
         self.checked = true;
         Ok(())
@@ -161,6 +162,7 @@ impl Reader {
         let header = Header::parse(&file.name, &file.head[8..], data)?;
         file.head = Vec::new();
         self.names.alias(&header);
+        self.names.choose(header.tensors.iter().map(|t| t.name.as_str()));
         if !self.checked {
             // Not sharded: this header names everything there is.
             self.names.check(header.tensors.iter().map(|t| t.name.as_str()))?;
@@ -198,9 +200,11 @@ impl Reader {
             }
             if let Some(part) = file.part.take() {
                 let others = self.others.as_mut();
+                let packing = others.is_some();
                 if let Some(weight) = part.finish(entry, &mut self.weights, others)? {
                     let id = WeightId(weight as u32);
-                    if let Some(complete) = self.weights[weight].as_mut().and_then(Assembly::take) {
+                    let assembly = self.weights[weight].as_mut();
+                    if let Some(complete) = assembly.map_or(Ok(None), |a| a.take(packing))? {
                         sink(id, complete)?;
                     }
                 }
@@ -216,9 +220,11 @@ impl Reader {
 
     /// Whether `entry` is what the manifest says, before any byte of it has arrived.
     fn inspect(&self, file: &File, entry: &Entry, names: &HashSet<&str>) -> Result<()> {
-        let Some((weight, _, scale)) = self.place(&file.name, entry)? else { return Ok(()) };
+        let Role::Part { weight, piece, .. } = self.place(&file.name, entry)? else {
+            return Ok(());
+        };
         let declared = &self.manifest.weights[weight];
-        let encoding = Encoding::of(&file.name, entry, declared, scale, file.pack)?;
+        let encoding = Encoding::of(&file.name, entry, declared, piece, file.pack)?;
         if let Encoding::Data(_) = encoding {
             let scales = format!("{}{SCALE}", entry.name);
             if !names.contains(scales.as_str()) {
@@ -229,32 +235,27 @@ impl Reader {
         Ok(())
     }
 
-    /// The weight and part that `entry` is, and whether it is only their scales; `None` for a
-    /// tensor that the model does not use.
-    fn place(&self, file: &str, entry: &Entry) -> Result<Option<(usize, usize, bool)>> {
-        match self.names.role(&entry.name) {
-            None => Err(err!(
-                Code::Tensor,
-                "{file} holds {}, which no head of the family knows",
-                entry.name
-            )
-            .remedy("it was saved from another architecture than config.json says")),
-            Some(Role::Skipped) => Ok(None),
-            Some(Role::Part { weight, part }) => Ok(Some((weight, part, false))),
-            Some(Role::Scale { weight, part }) => Ok(Some((weight, part, true))),
-        }
+    /// What `entry` is to the model.
+    fn place(&self, file: &str, entry: &Entry) -> Result<Role> {
+        self.names.role(&entry.name).ok_or_else(|| {
+            let name = &entry.name;
+            err!(Code::Tensor, "{file} holds {name}, which no head of the family knows")
+                .remedy("it was saved from another architecture than config.json says")
+        })
     }
 
     /// What the bytes of `entry` go through.
     fn part(&mut self, file: &str, entry: &Entry, pack: bool) -> Result<Part> {
-        let Some((weight, part, scale)) = self.place(file, entry)? else {
-            return Ok(Part::skipped(self.others.is_some()));
+        let (weight, part, piece) = match self.place(file, entry)? {
+            Role::Part { weight, part, piece } => (weight, part, piece),
+            Role::Again => return Ok(Part::skipped(false)),
+            Role::Skipped => return Ok(Part::skipped(self.others.is_some())),
         };
         let declared = &self.manifest.weights[weight];
-        let encoding = Encoding::of(file, entry, declared, scale, pack)?;
+        let encoding = Encoding::of(file, entry, declared, piece, pack)?;
         let format = format_of(declared, self.format.unwrap_or(self.default));
         let assembly = self.weights[weight].get_or_insert_with(|| Assembly::new(declared, format));
-        assembly.begin(file, &entry.name, part, scale)?;
+        assembly.begin(file, &entry.name, part, piece)?;
         Part::new(entry, encoding, assembly, weight, part)
     }
 
