@@ -5,7 +5,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `wasm` | wasm-bindgen exports: translation, no logic |
-//! | [`tasks`] | one file per task: input, model, post-processing, result type |
+//! | [`tasks`] | by family, one file per task: input, model, post-processing, result type |
 //! | [`models`] | one file per architecture; names follow the checkpoint |
 //! | [`preprocess`] | text to token ids |
 //! | [`layers`] | what models are made of: embeddings, linear layers, norms, encoder blocks |

@@ -16,7 +16,8 @@ use pollster::block_on;
 use safetensors::SafeTensors;
 use serde_json::{json, Value};
 use tareas::preprocess::{Batch, Offsets, Sequence};
-use tareas::tasks::{Encoder, Pipeline, Task, TaskOutput, TextEncoder};
+use tareas::tasks::text::{Encoder, TextEncoder, TextPipeline};
+use tareas::tasks::{Task, TaskOutput};
 use tareas::tensor::Format;
 
 fn golden(file: &str) -> Vec<u8> {
@@ -50,15 +51,15 @@ fn from<T: serde::de::DeserializeOwned>(value: &Value) -> T {
     serde_json::from_value(value.clone()).unwrap()
 }
 
-fn run(pipeline: &mut Pipeline<TextEncoder>, input: Value, options: Value) -> Value {
+fn run(pipeline: &mut TextPipeline<TextEncoder>, input: Value, options: Value) -> Value {
     match block_on(pipeline.run(input, options)).unwrap() {
         TaskOutput::Json(value) => value,
-        TaskOutput::Tensor { .. } => panic!("features, not JSON"),
+        _ => panic!("features, not JSON"),
     }
 }
 
 /// What the tokenizers make of the sentences: ids, and offsets in code points.
-fn check_tokens(pipeline: &Pipeline<TextEncoder>, sentences: &[Value]) {
+fn check_tokens(pipeline: &TextPipeline<TextEncoder>, sentences: &[Value]) {
     for sentence in sentences {
         let text = sentence["text"].as_str().unwrap();
         let encoding = pipeline.tokenizer().encode(text, None).unwrap();
@@ -104,7 +105,7 @@ fn entities_of_the_real_tagger() {
 }
 
 /// Grouped entities, word by word.
-fn check_entities(pipeline: &mut Pipeline<TextEncoder>, texts: &[&str], sentences: &[Value]) {
+fn check_entities(pipeline: &mut TextPipeline<TextEncoder>, texts: &[&str], sentences: &[Value]) {
     let options = json!({ "aggregation_strategy": "simple" });
     let got = run(pipeline, json!(texts), options);
     for (sentence, got) in sentences.iter().zip(got.as_array().unwrap()) {
@@ -129,7 +130,7 @@ fn check_entities(pipeline: &mut Pipeline<TextEncoder>, texts: &[&str], sentence
 
 /// Logits within 1e-3, the bound that the project promises.
 fn check_logits(
-    pipeline: &mut Pipeline<TextEncoder>,
+    pipeline: &mut TextPipeline<TextEncoder>,
     sentences: &[Value],
     logits: &SafeTensors<'_>,
 ) {

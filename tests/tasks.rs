@@ -14,7 +14,8 @@ use serde_json::{json, Map, Value};
 use tareas::models::Head;
 use tareas::preprocess::batch::Limits;
 use tareas::preprocess::{Batch, Tokenizer, TokenizerFiles};
-use tareas::tasks::{AbortHandle, Encoder, Info, Pipeline, Task, TaskOutput, TextEncoder};
+use tareas::tasks::text::{head, Encoder, Info, TextEncoder, TextPipeline};
+use tareas::tasks::{AbortHandle, Task, TaskOutput};
 use tareas::tensor::Format;
 use tareas::{err, Code, Result};
 
@@ -216,6 +217,7 @@ fn to_json(output: TaskOutput) -> Value {
     match output {
         TaskOutput::Json(value) => value,
         TaskOutput::Tensor { dims, data } => nested(&dims, &data),
+        TaskOutput::Media { .. } => panic!("no text task returns media"),
     }
 }
 
@@ -227,10 +229,10 @@ fn variants() -> Vec<PathBuf> {
 }
 
 /// Runs every recorded call of every variant.
-fn check_all<E: Encoder>(wrap: impl Fn(Pipeline<TextEncoder>, Task) -> Pipeline<E>) {
+fn check_all<E: Encoder>(wrap: impl Fn(TextPipeline<TextEncoder>, Task) -> TextPipeline<E>) {
     let mut count = 0;
     for folder in variants() {
-        let mut pipelines: HashMap<Task, Pipeline<E>> = HashMap::new();
+        let mut pipelines: HashMap<Task, TextPipeline<E>> = HashMap::new();
         for call in recorded(&folder) {
             let pipeline = pipelines.entry(call.task).or_insert_with(|| {
                 wrap(load(&folder, call.task, Some(Format::F32)).unwrap(), call.task)
@@ -263,7 +265,7 @@ fn python_gives_the_same_answers() {
 fn padded_batches_give_the_same_answers() {
     check_all(|pipeline, task| {
         let (encoder, tokenizer) = pipeline.into_parts();
-        Pipeline::new(task, Padded(encoder), tokenizer).unwrap()
+        TextPipeline::new(task, Padded(encoder), tokenizer).unwrap()
     });
 }
 
@@ -447,8 +449,8 @@ fn tokenizer(positions: usize) -> Tokenizer {
     Tokenizer::load(&files, "bert", positions).unwrap()
 }
 
-fn fake(task: Task, labels: &[&str]) -> Pipeline<Fake> {
-    Pipeline::new(task, Fake::new(task.head(), labels), tokenizer(64)).unwrap()
+fn fake(task: Task, labels: &[&str]) -> TextPipeline<Fake> {
+    TextPipeline::new(task, Fake::new(head(task), labels), tokenizer(64)).unwrap()
 }
 
 #[test]
@@ -507,9 +509,12 @@ fn many_masks_are_read_in_parts() {
     let mut pipeline = fake(Task::FillMask, &[]);
     pipeline.encoder_mut().info.limits.vocab = 1 << 20; // as large as no real one
     let info = pipeline.encoder().info();
-    let mut pipeline =
-        Pipeline::new(Task::FillMask, Fake { info, ..Fake::new(Head::Masked, &[]) }, tokenizer(64))
-            .unwrap();
+    let mut pipeline = TextPipeline::new(
+        Task::FillMask,
+        Fake { info, ..Fake::new(Head::Masked, &[]) },
+        tokenizer(64),
+    )
+    .unwrap();
     let text = "[MASK] ".repeat(40);
     let options = json!({ "top_k": 1, "targets": ["the", "dog"] });
     let all = to_json(block_on(pipeline.run(json!(text), options)).unwrap());
@@ -585,7 +590,7 @@ fn inputs_and_options_of_other_forms_are_explained() {
 fn a_tokenizer_of_another_model_is_noticed() {
     let mut encoder = Fake::new(Head::Sequence, &["a", "b"]);
     encoder.info.limits.vocab = 10;
-    let mut pipeline = Pipeline::new(Task::TextClassification, encoder, tokenizer(64)).unwrap();
+    let mut pipeline = TextPipeline::new(Task::TextClassification, encoder, tokenizer(64)).unwrap();
     let error = block_on(pipeline.run(json!(["", "the dog"]), Value::Null)).unwrap_err();
     assert_eq!(error.code, Code::Input);
     assert!(error.message.starts_with("text 1 "), "{error}");
@@ -606,7 +611,7 @@ fn output_that_is_no_number_is_an_error() {
         }
     }
     let encoder = Nan(Fake::new(Head::Sequence, &["a", "b"]));
-    let mut pipeline = Pipeline::new(Task::TextClassification, encoder, tokenizer(64)).unwrap();
+    let mut pipeline = TextPipeline::new(Task::TextClassification, encoder, tokenizer(64)).unwrap();
     let error = block_on(pipeline.run(json!("the dog"), Value::Null)).unwrap_err();
     assert_eq!(error.code, Code::NonFinite);
 }

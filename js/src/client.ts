@@ -26,6 +26,17 @@ export interface ClientRequest {
   progress: ProgressCallback | null;
 }
 
+/** What a run takes besides its input and options. */
+export interface RunExtras {
+  signal?: AbortSignal | undefined;
+  /** Buffers of the input that move to the engine instead of being copied. */
+  transfer?: Transferable[];
+  /** Told each piece of the answer that comes ahead of it. */
+  onPiece?: ((piece: unknown) => void) | undefined;
+  /** Answers what only the caller's code knows, while the call runs. */
+  onAsk?: ((question: unknown) => unknown) | undefined;
+}
+
 /** The other end of the channel and how to end it. */
 interface Endpoint {
   peer: Peer;
@@ -58,6 +69,8 @@ export class Client {
   private starting: Promise<Endpoint> | null = null;
   private state: SessionState | null = null;
   private disposed: TareasError | null = null;
+  /** Who answers the questions of a running call, by its number. */
+  private readonly answers = new Map<number, (question: unknown) => unknown>();
 
   /** Never resolves; rejects on disposal, for what waits without a channel. */
   private readonly disposal: Promise<never>;
@@ -88,11 +101,21 @@ export class Client {
     this.report({ status: 'ready', task, model: name });
   }
 
-  async run(input: unknown, options: unknown, signal?: AbortSignal): Promise<unknown> {
+  async run(input: unknown, options: unknown, extras: RunExtras = {}): Promise<unknown> {
+    const { signal, transfer, onPiece, onAsk } = extras;
     // Without a pause where there is nothing to wait for: calls run in the order in which they are made.
     const ready = this.starting === null ? this.endpoint : null;
     const { peer } = ready ?? (await abortable(this.ready(), signal));
-    return peer.call('run', { input, options }, signal);
+    let number = 0;
+    const onStart = (id: number) => {
+      number = id;
+      if (onAsk) this.answers.set(id, onAsk);
+    };
+    try {
+      return await peer.call('run', { input, options }, { signal, transfer, onPiece, onStart });
+    } finally {
+      this.answers.delete(number);
+    }
   }
 
   async memory(): Promise<MemoryReport> {
@@ -155,7 +178,7 @@ export class Client {
     const through = fetch !== null || customCache !== null;
     try {
       const load: LoadParams = { ...params, source: through ? null : source };
-      this.state = await endpoint.peer.call<SessionState>('load', load, signal);
+      this.state = await endpoint.peer.call<SessionState>('load', load, { signal });
       return endpoint;
     } catch (error) {
       this.endpoint = null;
@@ -212,7 +235,10 @@ export class Client {
         this.report({ status: 'notice', name, code, message }),
       ),
     );
-    const peer = new Peer(port, remote.handlers as Record<string, Handler>, (event, value) => {
+    const ask = ({ call, question }: { call: number; question: unknown }) =>
+      this.answers.get(call)?.(question);
+    const handlers = { ...remote.handlers, ask } as Record<string, Handler>;
+    const peer = new Peer(port, handlers, (event, value) => {
       if (event === 'hello') hello((value as { version: string }).version);
       else if (event === 'progress') this.report(value as ProgressEvent);
       else if (event === 'state') this.state = value as SessionState;

@@ -95,9 +95,17 @@ export interface EngineLoader {
   free(): void;
 }
 
+/** What a running call may ask of its caller. */
+export interface EngineHost {
+  /** Takes a piece of the answer while the call runs. */
+  piece(piece: unknown): void;
+  /** Answers what only the caller's code knows. */
+  ask(question: unknown): Promise<unknown>;
+}
+
 export interface EngineModel {
   /** While this is pending no other method may be called. */
-  run(input: unknown, options: unknown): Promise<unknown>;
+  run(input: unknown, options: unknown, host: EngineHost): Promise<unknown>;
   info(): EngineInfo;
   memory(): MemoryReport;
   timings(): OpTiming[];

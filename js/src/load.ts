@@ -13,6 +13,7 @@ import type { PhaseEvent, ProgressEvent } from './events.js';
 import type { OpenFile, Source } from './hub/source.js';
 import { ModelFiles, type FilesSpec } from './model-files.js';
 import { Progress } from './progress.js';
+import { smallFiles, type SmallFiles } from './small-files.js';
 
 /** What a load needs besides the files' source; plain data. */
 export interface LoadSpec extends FilesSpec {
@@ -24,6 +25,19 @@ export interface LoadSpec extends FilesSpec {
   /** Weights are `{model_file_name}.safetensors`. */
   modelFileName: string;
   gpu?: GpuOptions | undefined;
+}
+
+/** A file that has been asked for. */
+interface Opening {
+  name: string;
+  file: Promise<OpenFile | null>;
+}
+
+interface OpenedSmall {
+  required: Opening[];
+  optional: Opening[];
+  /** Sets of files in place of the required ones. */
+  others: readonly (readonly string[])[];
 }
 
 const MODEL = 'model';
@@ -78,18 +92,14 @@ export class ModelLoad {
     try {
       // Everything is asked for at once; the weights' connection waits, back-pressured, until the tokenizer is read.
       const weights = files.open(this.weightFile(`${MODEL}.safetensors`));
-      const texts = [
-        files.open('tokenizer.json'),
-        files.open('tokenizer_config.json'),
-        files.open('special_tokens_map.json'),
-      ] as const;
+      const small = this.openSmall(smallFiles(task));
       const config = this.spec.config ? null : files.open('config.json');
       // The engine starts while the first bytes are on their way.
       const engine = await this.engine;
       throwIfAborted(this.signal);
       loader = new engine.Loader({ task, device, dtype, ...(gpu ? { gpu } : {}) });
       loader.add_file('config.json', await this.config(config));
-      await this.addTokenizer(loader, texts);
+      await this.addSmall(loader, small);
       let page: unknown = null;
       const single = await weights.catch((error: unknown) => {
         if (toTareasError(error).code !== 'html') throw error;
@@ -140,28 +150,43 @@ export class ModelLoad {
     throw this.files.missing('config.json', "check the model's id and revision");
   }
 
-  private async addTokenizer(
+  /** Asks for what is likely there; other sets of files follow where the first is not complete. */
+  private openSmall({ optional, oneOf: [first = [], ...others] }: SmallFiles): OpenedSmall {
+    const open = (names: readonly string[]): Opening[] =>
+      names.map((name) => ({ name, file: this.files.open(name) }));
+    return { required: open(first), optional: open(optional), others };
+  }
+
+  private async addSmall(
     loader: Pick<EngineLoader, 'add_file'>,
-    [json, config, specials]: readonly [
-      Promise<OpenFile | null>,
-      Promise<OpenFile | null>,
-      Promise<OpenFile | null>,
-    ],
+    { required, optional, others }: OpenedSmall,
   ): Promise<void> {
-    const tokenizer = await this.files.readOptional('tokenizer.json', json);
-    if (tokenizer) loader.add_file('tokenizer.json', tokenizer);
-    else {
-      const vocab = await this.files.readOptional('vocab.txt', this.files.open('vocab.txt'));
-      if (!vocab) throw this.files.missing('tokenizer.json or vocab.txt', 'the model needs one of the two');
-      loader.add_file('vocab.txt', vocab);
+    const sets = [required.map(({ name }) => name), ...others];
+    let found = await this.readSet(required);
+    for (const names of others) {
+      if (found) break;
+      found = await this.readSet(names.map((name) => ({ name, file: this.files.open(name) })));
     }
-    for (const [name, opening] of [
-      ['tokenizer_config.json', config],
-      ['special_tokens_map.json', specials],
-    ] as const) {
-      const bytes = await this.files.readOptional(name, opening);
+    if (!found) {
+      const what = sets.map((names) => names.join(' with ')).join(' or ');
+      throw this.files.missing(what, `the model needs one of the ${sets.length === 2 ? 'two' : sets.length}`);
+    }
+    for (const [name, bytes] of found) loader.add_file(name, bytes);
+    for (const { name, file } of optional) {
+      const bytes = await this.files.readOptional(name, file);
       if (bytes) loader.add_file(name, bytes);
     }
+  }
+
+  /** The files of a set; null where one is missing. */
+  private async readSet(set: readonly Opening[]): Promise<[string, Uint8Array][] | null> {
+    const found: [string, Uint8Array][] = [];
+    for (const { name, file } of set) {
+      const bytes = await this.files.readOptional(name, file);
+      if (!bytes) return null;
+      found.push([name, bytes]);
+    }
+    return found;
   }
 
   /** The index of a sharded checkpoint; false where there is none. */

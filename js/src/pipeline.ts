@@ -193,7 +193,7 @@ async function callPipeline(
     throw new TareasError('input', 'signal has to be an AbortSignal');
   }
   if (isEmptyBatch(definition, call)) return [];
-  const raw = await client.run(call.input, options, signal);
+  const raw = await client.run(call.input, options, { signal });
   return definition.result ? definition.result(raw, call) : raw;
 }
 

@@ -70,8 +70,10 @@ export function serve(port: Port, startEngine: StartEngine): void {
 
   const peer: Peer = new Peer(port, {
     load,
-    run: async ({ input, options }: { input: unknown; options: unknown }, { signal }: CallContext) => {
-      const result = await loaded().run(input, options, signal);
+    run: async ({ input, options }: { input: unknown; options: unknown }, context: CallContext) => {
+      const { id, signal, piece } = context;
+      const ask = (question: unknown) => peer.call('ask', { call: id, question }, { signal });
+      const result = await loaded().run(input, options, { piece, ask }, signal);
       return new Transfer(result, buffersOf(result));
     },
     memory: () => loaded().memory(),
@@ -88,10 +90,16 @@ export function serve(port: Port, startEngine: StartEngine): void {
   peer.event('hello', { version: __VERSION__ });
 }
 
-/** A tensor's data moves to the caller. */
+/** The data of tensors, masks and depths moves to the caller. */
 function buffersOf(result: unknown): ArrayBuffer[] {
-  const data = (result as { data?: unknown } | null)?.data;
-  if (!ArrayBuffer.isView(data) || !(data.buffer instanceof ArrayBuffer)) return [];
-  // A view into something larger (the wasm heap cannot move at all) is copied by the channel.
-  return data.byteLength === data.buffer.byteLength ? [data.buffer] : [];
+  const found = new Set<ArrayBuffer>();
+  const visit = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
+    if (!ArrayBuffer.isView(value)) return Object.values(value).forEach(visit);
+    // A view into something larger (the wasm heap cannot move at all) is copied by the channel.
+    const { buffer } = value;
+    if (buffer instanceof ArrayBuffer && value.byteLength === buffer.byteLength) found.add(buffer);
+  };
+  visit(result);
+  return [...found];
 }

@@ -1,4 +1,12 @@
-import type { Counters, Engine, EngineInfo, EngineModel, MemoryReport, OpTiming } from './engine.js';
+import type {
+  Counters,
+  Engine,
+  EngineHost,
+  EngineInfo,
+  EngineModel,
+  MemoryReport,
+  OpTiming,
+} from './engine.js';
 import { TareasError, throwIfAborted, toTareasError } from './errors.js';
 import type { ProgressEvent } from './events.js';
 import type { Source } from './hub/source.js';
@@ -90,10 +98,10 @@ export class Session {
   }
 
   /** Queues a call. An aborted call that has not begun never runs. */
-  run(input: unknown, options: unknown, signal?: AbortSignal): Promise<unknown> {
+  run(input: unknown, options: unknown, host: EngineHost, signal?: AbortSignal): Promise<unknown> {
     return this.enqueue(() => {
       throwIfAborted(signal);
-      return this.runNow(input, options, signal);
+      return this.runNow(input, options, host, signal);
     });
   }
 
@@ -104,18 +112,29 @@ export class Session {
     return result;
   }
 
-  private async runNow(input: unknown, options: unknown, signal?: AbortSignal): Promise<unknown> {
+  private async runNow(
+    input: unknown,
+    options: unknown,
+    host: EngineHost,
+    signal?: AbortSignal,
+  ): Promise<unknown> {
+    // A call that has sent pieces cannot begin anew: its reader would get them twice.
+    let begun = false;
+    const piece = (value: unknown) => {
+      begun = true;
+      host.piece(value);
+    };
     try {
-      return await this.runOnce(input, options, signal);
+      return await this.runOnce(input, options, { ...host, piece }, signal);
     } catch (error) {
       throwIfAborted(signal);
       const { code, message } = toTareasError(error);
       const onGpu = this.model?.info().device === 'webgpu';
       const recoverable =
         code === 'device_lost' || (code === 'out_of_memory' && onGpu && this.spec.device === 'auto');
-      if (!recoverable || this.closed) throw error;
+      if (!recoverable || begun || this.closed) throw error;
       await this.reload(code, message, signal);
-      return this.runOnce(input, options, signal);
+      return this.runOnce(input, options, host, signal);
     }
   }
 
@@ -134,7 +153,12 @@ export class Session {
     this.changed(this.state());
   }
 
-  private async runOnce(input: unknown, options: unknown, signal?: AbortSignal): Promise<unknown> {
+  private async runOnce(
+    input: unknown,
+    options: unknown,
+    host: EngineHost,
+    signal?: AbortSignal,
+  ): Promise<unknown> {
     // An earlier reload may have been aborted or have failed: this call tries it again.
     if (!this.model && !this.closed)
       await this.reload('device_lost', 'an earlier reload did not end', signal);
@@ -144,7 +168,7 @@ export class Session {
     this.stop = abort;
     signal?.addEventListener('abort', abort, { once: true });
     try {
-      return await model.run(input, options);
+      return await model.run(input, options, host);
     } finally {
       this.stop = null;
       signal?.removeEventListener('abort', abort);

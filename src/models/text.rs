@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::gpu::WeightShape;
 use crate::plan::{HostValue, Outputs, Recorder, Runtime, Tensor};
 use crate::preprocess::Batch;
-use crate::tensor::{DType, Format};
+use crate::tensor::DType;
 use crate::{err, Code};
 
 /// What sits on top of the encoder.
@@ -125,8 +125,6 @@ pub fn text_manifest(config: &Config, head: Head) -> Result<Manifest> {
 #[derive(Debug)]
 pub struct TextModel {
     net: Net,
-    /// The format the weights came to, once they are loaded.
-    pub format: Option<Format>,
     /// Where the weights are and runs happen; the loader fills it.
     pub runtime: Runtime,
 }
@@ -135,7 +133,7 @@ impl TextModel {
     /// Declares the model: what comes back beside it is what its checkpoint must hold.
     pub fn new(config: &Config, head: Head, runtime: Runtime) -> Result<(Self, Manifest)> {
         let (net, manifest) = Net::new(config, head)?;
-        Ok((TextModel { net, format: None, runtime }, manifest))
+        Ok((TextModel { net, runtime }, manifest))
     }
 
     /// H, the width of hidden states.

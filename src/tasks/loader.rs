@@ -1,20 +1,15 @@
-//! From a repository's files to a pipeline.
+//! From a repository's files to a model that serves a task.
 //!
-//! Small files first, then [`Loader::open`]: config and tokenizer are read, the model declares its
+//! Small files first, then [`Loader::open`]: they are read, the model declares its
 //! weights, the device is made and tested. Then the weight files, byte by byte as they arrive, and
 //! [`Loader::finish`]. Whatever is wrong is said at the first moment it can be known: a wrong head
 //! before anything is downloaded, a missing tensor as soon as the header is complete.
 
-use std::collections::BTreeMap;
-
-use super::{Encoder, Info, Pipeline, Task};
+use super::{AnyFamily, Files, Task};
 use crate::checkpoint::{Config, Index, Reader};
 use crate::error::Result;
 use crate::gpu::{self, WeightShape};
-use crate::models::{Pooling, TextModel};
 use crate::plan::Runtime;
-use crate::preprocess::batch::Limits;
-use crate::preprocess::{Batch, Tokenizer, TokenizerFiles};
 use crate::tensor::Format;
 use crate::{err, Code};
 
@@ -55,18 +50,17 @@ pub struct Opened {
     pub files: Vec<String>,
 }
 
-/// Loads one pipeline.
+/// Loads one model.
 #[derive(Debug)]
 pub struct Loader {
     options: LoadOptions,
-    files: BTreeMap<String, Vec<u8>>,
+    files: Files,
     loading: Option<Loading>,
 }
 
 #[derive(Debug)]
 struct Loading {
-    encoder: TextEncoder,
-    tokenizer: Tokenizer,
+    family: AnyFamily,
     reader: Reader,
     /// The GPU's pipelines are being compiled.
     prepared: bool,
@@ -74,58 +68,31 @@ struct Loading {
 
 impl Loader {
     pub fn new(options: LoadOptions) -> Self {
-        Loader { options, files: BTreeMap::new(), loading: None }
+        Loader { options, files: Files::default(), loading: None }
     }
 
     /// Hands over a small file of the repository: config.json, the tokenizer's, the index.
     pub fn add_file(&mut self, name: &str, bytes: Vec<u8>) {
-        self.files.insert(name.to_string(), bytes);
-    }
-
-    fn file(&self, name: &str) -> Option<&[u8]> {
-        self.files.get(name).map(Vec::as_slice)
+        self.files.insert(name, bytes);
     }
 
     /// Reads the small files and makes the device.
     pub async fn open(&mut self) -> Result<Opened> {
-        let Some(config) = self.file("config.json") else {
+        let Some(config) = self.files.get("config.json") else {
             let error = err!(Code::Config, "config.json is missing");
             return Err(error.remedy("every Hugging Face repository has one; check the model id"));
         };
         let config = Config::parse(config)?;
         let model_type = config.model_type()?.to_string();
         let architecture = config.architecture().unwrap_or_default().to_string();
-        let head = self.options.task.check(config.architecture().as_slice())?;
-        let positions = config.usize("max_position_embeddings", Some(512))?;
-        let files = TokenizerFiles {
-            tokenizer_json: self.file("tokenizer.json"),
-            vocab_txt: self.file("vocab.txt"),
-            tokenizer_config: self.file("tokenizer_config.json"),
-            special_tokens_map: self.file("special_tokens_map.json"),
-        };
-        let tokenizer = Tokenizer::load(&files, &model_type, positions)?;
-        let index = self.file(INDEX).map(Index::parse).transpose()?;
+        let task = self.options.task;
+        task.check(config.architecture().as_slice())?;
+        let index = self.files.get(INDEX).map(Index::parse).transpose()?;
+        let (mut family, manifest) = AnyFamily::open(task.kind(), task, &config, &self.files)?;
 
         let (runtime, adapter, fallback) = self.device().await?;
         let on_gpu = runtime.is_gpu();
-        let (model, manifest) = TextModel::new(&config, head, runtime)?;
-        let info = Info {
-            architecture: architecture.clone(),
-            head,
-            labels: config.labels()?,
-            problem_type: config.problem_type()?.map(str::to_string),
-            hidden: model.hidden(),
-            limits: Limits {
-                vocab: config.usize("vocab_size", Some(30522))?,
-                types: if model_type == "bert" {
-                    config.usize("type_vocab_size", Some(2))?
-                } else {
-                    0
-                },
-                positions,
-            },
-            padded: on_gpu,
-        };
+        family.place(runtime);
         let default = if on_gpu { Format::F16 } else { Format::Q8 };
         let mut reader = Reader::new(manifest, self.options.dtype, default);
         let shards = match &index {
@@ -135,8 +102,7 @@ impl Loader {
             }
             None => vec![WEIGHTS.to_string()],
         };
-        let encoder = TextEncoder { model, info };
-        self.loading = Some(Loading { encoder, tokenizer, reader, prepared: false });
+        self.loading = Some(Loading { family, reader, prepared: false });
         Ok(Opened { model_type, architecture, on_gpu, fallback, adapter, files: shards })
     }
 
@@ -192,16 +158,15 @@ impl Loader {
 
     /// The next bytes of the current weights file, in order, in chunks of any size.
     pub fn push_weights(&mut self, chunk: &[u8]) -> Result<()> {
-        let Loading { encoder, reader, prepared, .. } = self.loading()?;
-        let model = &mut encoder.model;
-        reader.push(chunk, &mut |id, weight| model.runtime.set_weight(id, weight))?;
-        if let Some(shapes) = reader.shapes().filter(|_| model.runtime.is_gpu() && !*prepared) {
+        let Loading { family, reader, prepared } = self.loading()?;
+        reader.push(chunk, &mut |id, weight| family.runtime_mut().set_weight(id, weight))?;
+        if let Some(shapes) = reader.shapes().filter(|_| family.runtime().is_gpu() && !*prepared) {
             *prepared = true;
             let shape = |(format, [n, k]): (Option<Format>, [usize; 2])| match format {
                 Some(format) => WeightShape::Matrix { format, n, k },
                 None => WeightShape::Vector,
             };
-            model.prepare(&shapes.into_iter().map(shape).collect::<Vec<_>>())?;
+            family.prepare(&shapes.into_iter().map(shape).collect::<Vec<_>>())?;
         }
         Ok(())
     }
@@ -212,45 +177,20 @@ impl Loader {
     }
 
     /// Checks that nothing is missing, and runs once so that the first real call is a warm one.
-    pub async fn finish(self) -> Result<Pipeline<TextEncoder>> {
+    pub async fn finish(self) -> Result<Model> {
         let missing = || err!(Code::Internal, "Loader::finish before Loader::open");
-        let Loading { mut encoder, tokenizer, reader, .. } = self.loading.ok_or_else(missing)?;
-        encoder.model.format = Some(reader.finish()?);
-        encoder.warm_up(&tokenizer).await?;
-        Pipeline::new(self.options.task, encoder, tokenizer)
+        let Loading { mut family, reader, .. } = self.loading.ok_or_else(missing)?;
+        let format = reader.finish()?;
+        family.warm_up().await?;
+        Ok(Model { task: self.options.task, format, family })
     }
 }
 
-/// A text model as the tasks run it.
+/// A loaded model that serves one task.
 #[derive(Debug)]
-pub struct TextEncoder {
-    pub model: TextModel,
-    info: Info,
-}
-
-impl TextEncoder {
-    /// Compiles the plan of the shortest batch: on the GPU every pipeline of the model.
-    async fn warm_up(&mut self, tokenizer: &Tokenizer) -> Result<()> {
-        let mut batch = Batch::new(Pooling::None);
-        let ids = vec![tokenizer.special().cls.unwrap_or(0)];
-        batch.push(&crate::preprocess::Sequence { type_ids: vec![0], rows: vec![0], ids });
-        if self.info.padded {
-            batch.pad(0);
-        }
-        self.model.run(&batch).await.map(drop)
-    }
-}
-
-impl Encoder for TextEncoder {
-    fn info(&self) -> Info {
-        self.info.clone()
-    }
-
-    async fn run(&mut self, batch: &Batch) -> Result<Vec<f32>> {
-        self.model.run(batch).await
-    }
-
-    async fn pause(&self) {
-        crate::wait::turn().await;
-    }
+pub struct Model {
+    pub task: Task,
+    /// The format that its weights came to.
+    pub format: Format,
+    pub family: AnyFamily,
 }

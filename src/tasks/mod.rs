@@ -1,25 +1,27 @@
-//! One file per task: input, model, post-processing, result type. Answers are those of Python's
-//! `transformers` pipelines; options and shapes are those of transformers.js.
+//! Tasks: input, model, post-processing, result type. Answers are those of Python's `transformers`
+//! pipelines; options and shapes are those of transformers.js.
 //!
-//! Texts are JSON strings, and all offsets in results are UTF-16 units: `text.slice(start, end)`.
+//! | module | what lives there |
+//! |---|---|
+//! | [`text`] | tasks on texts, one file each |
+//! | `family` | what every kind of model does to be loaded and run |
+//! | `loader` | from a repository's files to a [`Model`] |
+//! | `registry` | the tasks, and which checkpoints serve them |
+//! | `host` | what a running call may ask of its caller |
 
-mod encoder;
-pub mod feature_extraction;
-pub mod fill_mask;
+mod family;
+mod host;
 mod io;
 mod loader;
-pub mod next_sentence_prediction;
-pub mod question_answering;
 mod registry;
 mod scores;
-pub mod text_classification;
-pub mod token_classification;
-pub mod zero_shot_classification;
+pub mod text;
 
-pub use encoder::{Encoder, Info};
+pub use family::{AnyFamily, Family, Files, Kind};
+pub use host::{Answer, Host, Silent};
 pub use io::Strings;
-pub use loader::{DeviceChoice, LoadOptions, Loader, Opened, TextEncoder};
-pub use registry::{head_of, Task};
+pub use loader::{DeviceChoice, LoadOptions, Loader, Model, Opened};
+pub use registry::{task_of, Task};
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -27,9 +29,36 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::error::Result;
-use crate::preprocess::Tokenizer;
 use crate::{err, Code};
-use encoder::Call;
+
+/// Numbers in bulk, on their way in or out: samples, pixels, masks.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Buffer {
+    U8(Vec<u8>),
+    U32(Vec<u32>),
+    F32(Vec<f32>),
+}
+
+/// What a caller passes: JSON, in which `{"$buffer": i}` stands for `buffers[i]`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Input {
+    pub value: Value,
+    pub buffers: Vec<Buffer>,
+}
+
+impl From<Value> for Input {
+    fn from(value: Value) -> Self {
+        Input { value, buffers: Vec::new() }
+    }
+}
+
+impl Input {
+    /// The buffer that `value`, a part of this input, stands for.
+    pub fn buffer(&self, value: &Value) -> Option<&Buffer> {
+        let at = value.as_object()?.get("$buffer")?.as_u64()?;
+        self.buffers.get(usize::try_from(at).ok()?)
+    }
+}
 
 /// What a task returns.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +67,8 @@ pub enum TaskOutput {
     Json(Value),
     /// Features, row-major.
     Tensor { dims: Vec<usize>, data: Vec<f32> },
+    /// JSON, in which `{"$buffer": i}` stands for `buffers[i]`: masks, depths.
+    Media { value: Value, buffers: Vec<Buffer> },
 }
 
 /// Stops the call that is running; looked at between two runs of the model.
@@ -48,91 +79,17 @@ impl AbortHandle {
     pub fn abort(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
-}
 
-/// A model with its tokenizer, serving one task.
-#[derive(Debug)]
-pub struct Pipeline<E> {
-    task: Task,
-    encoder: E,
-    tokenizer: Tokenizer,
-    info: Info,
-    abort: AbortHandle,
-}
+    /// A call begins: an abort of an earlier one no longer counts.
+    pub fn reset(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 
-impl<E: Encoder> Pipeline<E> {
-    /// Fails with [`Code::Unsupported`] where the model has another head than the task needs.
-    pub fn new(task: Task, encoder: E, tokenizer: Tokenizer) -> Result<Self> {
-        let info = encoder.info();
-        if info.head != task.head() {
-            // Same words as before the download, if config.json knew.
-            task.check(std::slice::from_ref(&info.architecture))?;
-            let (wanted, head) = (task.head(), info.head);
-            return Err(err!(Code::Internal, "{} needs head {wanted:?}, not {head:?}", task.id()));
+    /// Fails with [`Code::Aborted`] where the call is to stop.
+    pub fn check(&self) -> Result<()> {
+        if self.0.load(Ordering::Relaxed) {
+            return Err(err!(Code::Aborted, "the call was aborted"));
         }
-        Ok(Pipeline { task, encoder, tokenizer, info, abort: AbortHandle::default() })
-    }
-
-    pub fn task(&self) -> Task {
-        self.task
-    }
-
-    pub fn info(&self) -> &Info {
-        &self.info
-    }
-
-    pub fn tokenizer(&self) -> &Tokenizer {
-        &self.tokenizer
-    }
-
-    /// Takes the pipeline apart.
-    pub fn into_parts(self) -> (E, Tokenizer) {
-        (self.encoder, self.tokenizer)
-    }
-
-    pub fn encoder(&self) -> &E {
-        &self.encoder
-    }
-
-    pub fn encoder_mut(&mut self) -> &mut E {
-        &mut self.encoder
-    }
-
-    /// Stops a call from elsewhere; it then fails with [`Code::Aborted`]. Has no effect on calls
-    /// that start later.
-    pub fn abort_handle(&self) -> AbortHandle {
-        self.abort.clone()
-    }
-
-    /// Runs the task. `input` and `options` are those of the task's own page; a list of inputs
-    /// gives a list of results in the same order.
-    ///
-    /// Fails with [`Code::Input`] for inputs and options of other forms, naming what was expected.
-    pub async fn run(&mut self, input: Value, options: Value) -> Result<TaskOutput> {
-        self.abort.0.store(false, Ordering::Relaxed);
-        let mut call = Call {
-            encoder: &mut self.encoder,
-            tokenizer: &self.tokenizer,
-            info: &self.info,
-            abort: &self.abort.0,
-            batch_size: None,
-        };
-        macro_rules! task {
-            ($task:ident) => {{
-                let options: $task::Options = io::parse(self.task.id(), options)?;
-                call.batch_size =
-                    options.batch_size.map(|n| io::positive("batch_size", n)).transpose()?;
-                $task::run(&mut call, input, options).await?
-            }};
-        }
-        Ok(match self.task {
-            Task::FeatureExtraction => task!(feature_extraction),
-            Task::TextClassification => TaskOutput::Json(task!(text_classification)),
-            Task::ZeroShotClassification => TaskOutput::Json(task!(zero_shot_classification)),
-            Task::TokenClassification => TaskOutput::Json(task!(token_classification)),
-            Task::QuestionAnswering => TaskOutput::Json(task!(question_answering)),
-            Task::FillMask => TaskOutput::Json(task!(fill_mask)),
-            Task::NextSentencePrediction => TaskOutput::Json(task!(next_sentence_prediction)),
-        })
+        Ok(())
     }
 }

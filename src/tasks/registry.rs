@@ -1,7 +1,7 @@
-//! The tasks, and which models serve them.
+//! The tasks, the family that serves each, and the checkpoints that it needs.
 
+use super::family::Kind;
 use crate::error::Result;
-use crate::models::Head;
 use crate::{err, Code};
 
 /// A task id.
@@ -16,86 +16,119 @@ pub enum Task {
     NextSentencePrediction,
 }
 
-/// A task, its ids (the first is its name, the others are aliases) and the head it needs.
-const TASKS: &[(Task, &[&str], Head)] = &[
-    (Task::TextClassification, &["text-classification", "sentiment-analysis"], Head::Sequence),
-    (Task::ZeroShotClassification, &["zero-shot-classification"], Head::Sequence),
-    (Task::TokenClassification, &["token-classification", "ner"], Head::Token),
-    (Task::QuestionAnswering, &["question-answering"], Head::Question),
-    (Task::FillMask, &["fill-mask"], Head::Masked),
-    (Task::FeatureExtraction, &["feature-extraction", "embeddings"], Head::Encoder),
-    (Task::NextSentencePrediction, &["next-sentence-prediction"], Head::NextSentence),
+struct Row {
+    task: Task,
+    /// The first is the task's name, the others are aliases.
+    ids: &'static [&'static str],
+    kind: Kind,
+    /// Ends of the class names in `architectures` whose checkpoints hold what the task needs.
+    classes: &'static [&'static str],
+    /// What the task needs is in every checkpoint of the family.
+    any: bool,
+}
+
+const fn row(
+    task: Task,
+    ids: &'static [&'static str],
+    kind: Kind,
+    classes: &'static [&'static str],
+) -> Row {
+    Row { task, ids, kind, classes, any: false }
+}
+
+/// The first task of a class is what its checkpoints were made for.
+const TASKS: &[Row] = &[
+    row(
+        Task::TextClassification,
+        &["text-classification", "sentiment-analysis"],
+        Kind::Text,
+        &["ForSequenceClassification"],
+    ),
+    row(
+        Task::ZeroShotClassification,
+        &["zero-shot-classification"],
+        Kind::Text,
+        &["ForSequenceClassification"],
+    ),
+    row(
+        Task::TokenClassification,
+        &["token-classification", "ner"],
+        Kind::Text,
+        &["ForTokenClassification"],
+    ),
+    row(Task::QuestionAnswering, &["question-answering"], Kind::Text, &["ForQuestionAnswering"]),
+    row(Task::FillMask, &["fill-mask"], Kind::Text, &["ForMaskedLM", "ForPreTraining"]),
+    row(
+        Task::NextSentencePrediction,
+        &["next-sentence-prediction"],
+        Kind::Text,
+        &["ForNextSentencePrediction", "ForPreTraining"],
+    ),
+    Row {
+        any: true,
+        ..row(
+            Task::FeatureExtraction,
+            &["feature-extraction", "embeddings"],
+            Kind::Text,
+            &["Model"],
+        )
+    },
 ];
 
-/// Ends of class names in `architectures`, and the heads that such a checkpoint holds; the first
-/// is what it was made for.
-const ARCHITECTURES: &[(&str, &[Head])] = &[
-    ("ForSequenceClassification", &[Head::Sequence]),
-    ("ForTokenClassification", &[Head::Token]),
-    ("ForQuestionAnswering", &[Head::Question]),
-    ("ForMaskedLM", &[Head::Masked]),
-    ("ForPreTraining", &[Head::Masked, Head::NextSentence]),
-    ("ForNextSentencePrediction", &[Head::NextSentence]),
-    ("Model", &[Head::Encoder]),
-];
+/// Whether `architecture` ends as one of the row's classes does.
+fn serves(row: &Row, architecture: &str) -> bool {
+    row.classes.iter().any(|class| architecture.ends_with(class))
+}
 
-/// The head that a checkpoint of `architecture` was made for; the bare encoder where that says
-/// nothing.
-pub fn head_of(architecture: &str) -> Head {
-    let row = ARCHITECTURES.iter().find(|(end, _)| architecture.ends_with(end));
-    row.map_or(Head::Encoder, |(_, heads)| heads[0])
+/// The task that a checkpoint of `architecture` was made for; feature extraction, which needs no
+/// head, where that says nothing.
+pub fn task_of(architecture: &str) -> Task {
+    let row = TASKS.iter().find(|row| serves(row, architecture));
+    row.map_or(Task::FeatureExtraction, |row| row.task)
 }
 
 impl Task {
     /// The task called `id`; aliases count.
     pub fn from_id(id: &str) -> Result<Self> {
-        let known = TASKS.iter().find(|(_, ids, _)| ids.contains(&id));
-        known.map(|(task, ..)| *task).ok_or_else(|| {
-            let ids: Vec<&str> = TASKS.iter().map(|(_, ids, _)| ids[0]).collect();
+        let known = TASKS.iter().find(|row| row.ids.contains(&id));
+        known.map(|row| row.task).ok_or_else(|| {
+            let ids: Vec<&str> = TASKS.iter().map(|row| row.ids[0]).collect();
             err!(Code::Unsupported, "there is no task {id:?}")
                 .remedy(format!("tasks: {}", ids.join(", ")))
         })
     }
 
-    fn row(self) -> &'static (Task, &'static [&'static str], Head) {
+    fn row(self) -> &'static Row {
         // The table has a row for every task: a test looks.
-        TASKS.iter().find(|(task, ..)| *task == self).unwrap_or(&TASKS[0])
+        TASKS.iter().find(|row| row.task == self).unwrap_or(&TASKS[0])
     }
 
     /// The task's name.
     pub fn id(self) -> &'static str {
-        self.row().1[0]
+        self.row().ids[0]
     }
 
-    /// What must sit on top of the encoder.
-    pub fn head(self) -> Head {
-        self.row().2
+    /// The family that serves it.
+    pub fn kind(self) -> Kind {
+        self.row().kind
     }
 
-    /// The head to load for this task from a checkpoint whose config.json lists `architectures`.
+    /// Whether a checkpoint whose config.json lists `architectures` can serve the task.
     ///
-    /// The bare encoder is in every checkpoint, so feature extraction takes any. A checkpoint
-    /// that lists nothing, or classes unknown here, is taken at its word: missing tensors will
-    /// tell. Otherwise the error says what the checkpoint is for.
-    pub fn check<S: AsRef<str>>(self, architectures: &[S]) -> Result<Head> {
-        let wanted = self.head();
-        if wanted == Head::Encoder {
-            return Ok(wanted);
+    /// A checkpoint that lists nothing, or classes unknown here, is taken at its word: missing
+    /// tensors will tell. Otherwise the error says what the checkpoint is for.
+    pub fn check<S: AsRef<str>>(self, architectures: &[S]) -> Result<()> {
+        let row = self.row();
+        let known = |architecture: &str| TASKS.iter().any(|row| serves(row, architecture));
+        let fits = |a: &S| serves(row, a.as_ref()) || !known(a.as_ref());
+        let Some(other) = architectures.first() else { return Ok(()) };
+        if row.any || architectures.iter().any(fits) {
+            return Ok(());
         }
-        let mut others: Vec<(&str, Head)> = Vec::new();
-        for architecture in architectures.iter().map(AsRef::as_ref) {
-            let row = ARCHITECTURES.iter().find(|(end, _)| architecture.ends_with(end));
-            match row {
-                None => return Ok(wanted),
-                Some((_, heads)) if heads.contains(&wanted) => return Ok(wanted),
-                Some((_, heads)) => others.push((architecture, heads[0])),
-            }
-        }
-        let Some((architecture, head)) = others.first() else { return Ok(wanted) };
+        let other = other.as_ref();
         let ids: Vec<&str> =
-            TASKS.iter().filter(|(.., h)| h == head).map(|(_, ids, _)| ids[0]).collect();
-        let error =
-            err!(Code::Unsupported, "{} needs another checkpoint than {architecture}", self.id());
+            TASKS.iter().filter(|row| serves(row, other)).map(|row| row.ids[0]).collect();
+        let error = err!(Code::Unsupported, "{} needs another checkpoint than {other}", self.id());
         Err(error.remedy(format!(
             "this one is for {}; pick a model with a head for {}",
             ids.join(" and "),
@@ -110,22 +143,14 @@ mod tests {
 
     #[test]
     fn every_task_has_its_row() {
-        use Task::*;
-        let all = [
-            TextClassification,
-            ZeroShotClassification,
-            TokenClassification,
-            QuestionAnswering,
-            FillMask,
-            FeatureExtraction,
-            NextSentencePrediction,
-        ];
-        for task in all {
-            assert_eq!(Task::from_id(task.id()).unwrap(), task);
+        for row in TASKS {
+            assert_eq!(Task::from_id(row.ids[0]).unwrap(), row.task);
+            assert_eq!(row.task.id(), row.ids[0], "one row for each task");
         }
-        assert_eq!(TASKS.len(), all.len());
-        assert_eq!(Task::from_id("ner").unwrap(), TokenClassification);
-        assert!(Task::from_id("image-to-text").unwrap_err().remedy.contains("fill-mask"));
+        // Not in the table only if somebody forgot it: the last of the enum is.
+        assert_eq!(TASKS.len(), Task::NextSentencePrediction as usize + 1);
+        assert_eq!(Task::from_id("ner").unwrap(), Task::TokenClassification);
+        assert!(Task::from_id("no-such-task").unwrap_err().remedy.contains("fill-mask"));
     }
 
     #[test]
@@ -134,11 +159,13 @@ mod tests {
         assert_eq!(error.code, Code::Unsupported);
         assert!(error.message.contains("BertForMaskedLM"), "{error}");
         assert!(error.remedy.contains("fill-mask"), "{error}");
-        assert_eq!(Task::FillMask.check(&["BertForPreTraining"]).unwrap(), Head::Masked);
-        assert_eq!(Task::FeatureExtraction.check(&["BertForMaskedLM"]).unwrap(), Head::Encoder);
-        assert_eq!(Task::FillMask.check::<&str>(&[]).unwrap(), Head::Masked);
-        assert_eq!(Task::FillMask.check(&["MyBert"]).unwrap(), Head::Masked);
+        assert!(Task::FillMask.check(&["BertForPreTraining"]).is_ok());
+        assert!(Task::FeatureExtraction.check(&["BertForMaskedLM"]).is_ok());
+        assert!(Task::FillMask.check::<&str>(&[]).is_ok());
+        assert!(Task::FillMask.check(&["MyBert"]).is_ok());
         let bare = Task::FillMask.check(&["BertModel"]).unwrap_err();
         assert!(bare.remedy.contains("feature-extraction"), "{bare}");
+        assert_eq!(task_of("BertForPreTraining"), Task::FillMask);
+        assert_eq!(task_of("BertModel"), Task::FeatureExtraction);
     }
 }

@@ -1,6 +1,7 @@
 //! wasm-bindgen exports: translation only, no logic. The TypeScript side is `js/src/engine.ts`.
 
 mod convert;
+mod host;
 mod loader;
 mod model;
 mod quantizer;

@@ -1,4 +1,4 @@
-//! `Model`: a loaded pipeline.
+//! `Model`: a loaded model that serves one task.
 
 use std::collections::BTreeMap;
 
@@ -6,18 +6,24 @@ use serde_json::json;
 use wasm_bindgen::prelude::*;
 
 use super::convert;
+use super::host::JsHost;
 use crate::checkpoint::dtype_name;
-use crate::tasks::{AbortHandle, Opened, Pipeline, TextEncoder};
+use crate::plan::Runtime;
+use crate::tasks::{self, AbortHandle, Opened};
 
 #[wasm_bindgen]
 pub struct Model {
-    pipeline: Pipeline<TextEncoder>,
+    inner: tasks::Model,
     opened: Opened,
 }
 
 impl Model {
-    pub(super) fn new(pipeline: Pipeline<TextEncoder>, opened: Opened) -> Self {
-        Model { pipeline, opened }
+    pub(super) fn new(inner: tasks::Model, opened: Opened) -> Self {
+        Model { inner, opened }
+    }
+
+    fn runtime(&self) -> &Runtime {
+        self.inner.family.runtime()
     }
 }
 
@@ -34,36 +40,41 @@ impl Abort {
 
 #[wasm_bindgen]
 impl Model {
-    /// Runs the task; one call at a time.
-    pub async fn run(&mut self, input: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
-        let input = convert::read_json(input, "the input")?;
+    /// Runs the task; one call at a time. `host` may hold the functions of [`JsHost`].
+    pub async fn run(
+        &mut self,
+        input: JsValue,
+        options: JsValue,
+        host: JsValue,
+    ) -> Result<JsValue, JsValue> {
+        let input = convert::input(&input, "the input")?;
         let options = convert::read_json(options, "the options")?;
         let profile = options.get("profile").and_then(|p| p.as_bool()).unwrap_or(false);
-        self.pipeline.encoder_mut().model.runtime.set_profile(profile);
-        Ok(convert::output(self.pipeline.run(input, options).await?)?)
+        let family = &mut self.inner.family;
+        family.runtime_mut().set_profile(profile);
+        Ok(convert::output(family.run(input, options, &mut JsHost::new(&host)).await?)?)
     }
 
     pub fn abort_handle(&self) -> Abort {
-        Abort(self.pipeline.abort_handle())
+        Abort(self.inner.family.abort_handle())
     }
 
     pub fn info(&self) -> Result<JsValue, JsValue> {
-        let info = self.pipeline.info();
         Ok(convert::write(&json!({
-            "task": self.pipeline.task().id(),
+            "task": self.inner.task.id(),
             "model_type": self.opened.model_type,
             "architecture": self.opened.architecture,
             "device": if self.opened.on_gpu { "webgpu" } else { "wasm" },
-            "dtype": self.pipeline.encoder().model.format.map(dtype_name),
+            "dtype": dtype_name(self.inner.format),
             "fallback": self.opened.fallback,
             "adapter": self.opened.adapter,
-            "labels": info.labels,
+            "labels": self.inner.family.labels(),
         }))?)
     }
 
     /// Bytes on the model's device, and of the whole wasm heap.
     pub fn memory(&self) -> Result<JsValue, JsValue> {
-        let (weights, activations) = self.pipeline.encoder().model.runtime.bytes();
+        let (weights, activations) = self.runtime().bytes();
         let heap = core::arch::wasm32::memory_size::<0>() << 16;
         Ok(convert::write(
             &json!({ "weights": weights, "activations": activations, "heap": heap }),
@@ -73,7 +84,7 @@ impl Model {
     /// Time per op of the last call made with `profile: true`, slowest first.
     pub fn timings(&self) -> Result<JsValue, JsValue> {
         let mut ops = BTreeMap::new();
-        for step in self.pipeline.encoder().model.runtime.timings() {
+        for step in self.runtime().timings() {
             let (ms, calls) = ops.entry(step.op).or_insert((0.0, 0));
             *ms += step.ms;
             *calls += 1;
@@ -89,7 +100,7 @@ impl Model {
 
     /// Work done since the model was loaded; tests assert that warm calls create nothing.
     pub fn counters(&self) -> Result<JsValue, JsValue> {
-        let counters = self.pipeline.encoder().model.runtime.counters();
+        let counters = self.runtime().counters();
         Ok(convert::write(&json!({
             "runs": counters.runs,
             "plans": counters.plans,
@@ -104,6 +115,6 @@ impl Model {
 
     /// Destroys the GPU device: what a driver reset does, for tests.
     pub fn lose_device(&self) {
-        self.pipeline.encoder().model.runtime.lose_device();
+        self.runtime().lose_device();
     }
 }

@@ -21,7 +21,7 @@ impl Quantizer {
             return Err(error.remedy("dtypes: fp16, q8, q4").into());
         };
         let config = Config::parse(config_json)?;
-        let head = tasks::head_of(config.architecture().unwrap_or_default());
+        let head = tasks::text::head(tasks::task_of(config.architecture().unwrap_or_default()));
         Ok(Quantizer(Packer::new(models::text_manifest(&config, head)?, format)))
     }
 

@@ -10,12 +10,28 @@ export interface Port {
 type Message =
   | { type: 'call'; id: number; method: string; params: unknown }
   | { type: 'abort'; id: number }
+  | { type: 'piece'; id: number; value: unknown }
   | { type: 'result'; id: number; value: unknown }
   | { type: 'error'; id: number; error: ErrorRecord }
   | { type: 'event'; name: string; value: unknown };
 
 export interface CallContext {
   signal: AbortSignal;
+  /** The call's number with its caller. */
+  id: number;
+  /** Sends a piece of the answer ahead. */
+  piece(value: unknown): void;
+}
+
+/** What a call takes besides its parameters. */
+export interface CallExtras {
+  signal?: AbortSignal | undefined;
+  /** Buffers among the parameters that move instead of being copied. */
+  transfer?: Transferable[];
+  /** Told each piece of the answer that comes ahead of it. */
+  onPiece?: ((piece: unknown) => void) | undefined;
+  /** Told the call's number, by which the other end may refer to it. */
+  onStart?: ((id: number) => void) | undefined;
 }
 
 export type Handler = (params: never, context: CallContext) => unknown;
@@ -23,6 +39,7 @@ export type Handler = (params: never, context: CallContext) => unknown;
 interface Pending {
   resolve(value: unknown): void;
   reject(error: unknown): void;
+  piece(value: unknown): void;
 }
 
 /** A value whose buffers move instead of being copied. */
@@ -53,7 +70,8 @@ export class Peer {
   }
 
   /** Rejects at once on abort; the other end is told and its late answer is dropped. */
-  call<T>(method: string, params: unknown, signal?: AbortSignal, transfer: Transferable[] = []): Promise<T> {
+  call<T>(method: string, params: unknown, extras: CallExtras = {}): Promise<T> {
+    const { signal, transfer = [], onPiece = () => {}, onStart } = extras;
     return new Promise<T>((resolve, reject) => {
       if (this.closed) return reject(this.closed);
       if (signal?.aborted) return reject(abortError(signal));
@@ -67,7 +85,9 @@ export class Peer {
       this.pending.set(id, {
         resolve: (value) => (done(), resolve(value as T)),
         reject: (error) => (done(), reject(error as Error)),
+        piece: onPiece,
       });
+      onStart?.(id);
       this.onPending(this.pending.size);
       try {
         this.port.post({ type: 'call', id, method, params } satisfies Message, transfer);
@@ -113,6 +133,9 @@ export class Peer {
       case 'abort':
         this.running.get(message.id)?.abort();
         break;
+      case 'piece':
+        this.pending.get(message.id)?.piece(message.value);
+        break;
       case 'result':
         this.settle(message.id)?.resolve(message.value);
         break;
@@ -132,7 +155,8 @@ export class Peer {
     try {
       const handler = this.handlers[method];
       if (!handler) throw new TareasError('internal', `There is no method ${method}`);
-      const value: unknown = await handler(params as never, { signal: control.signal });
+      const piece = (value: unknown) => this.post({ type: 'piece', id, value });
+      const value: unknown = await handler(params as never, { signal: control.signal, id, piece });
       if (value instanceof Transfer) this.post({ type: 'result', id, value: value.value }, value.buffers);
       else this.post({ type: 'result', id, value });
     } catch (error) {

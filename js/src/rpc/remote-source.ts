@@ -20,7 +20,7 @@ export class RemoteSource implements Source {
   }
 
   async open(file: string, signal?: AbortSignal): Promise<OpenFile | null> {
-    const opened = await this.peer.call<Opened | null>('source.open', { file }, signal);
+    const opened = await this.peer.call<Opened | null>('source.open', { file }, { signal });
     if (!opened) return null;
     const { id, size, from } = opened;
     const cancel = () => void this.peer.call('source.cancel', { id }).catch(() => {});
@@ -31,7 +31,7 @@ export class RemoteSource implements Source {
     let whole = false;
     try {
       for (;;) {
-        const chunk = await this.peer.call<Uint8Array | null>('source.read', { id }, signal);
+        const chunk = await this.peer.call<Uint8Array | null>('source.read', { id }, { signal });
         if (!chunk) break;
         yield chunk;
       }
@@ -42,7 +42,7 @@ export class RemoteSource implements Source {
   }
 
   has(file: string, signal?: AbortSignal): Promise<boolean> {
-    return this.peer.call('source.has', { file }, signal);
+    return this.peer.call('source.has', { file }, { signal });
   }
 
   forget(file: string): Promise<void> {

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::encoder::{sequence, Call, Encoder, Info};
-use super::io::{self, options, Inputs};
-use super::scores::{sigmoid, softmax, top_k};
 use crate::error::Result;
 use crate::models::Pooling;
 use crate::preprocess::Sequence;
+use crate::tasks::io::{self, options, Inputs};
+use crate::tasks::scores::{sigmoid, softmax, top_k};
 
 options! {
     /// Options of text classification.

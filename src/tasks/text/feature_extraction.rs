@@ -4,11 +4,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::encoder::{sequence, Call, Encoder};
-use super::io::{self, options, Inputs};
-use super::TaskOutput;
 use crate::error::Result;
 use crate::models::Pooling;
 use crate::preprocess::Sequence;
+use crate::tasks::io::{self, options, Inputs};
+use crate::tasks::TaskOutput;
 use crate::{err, Code};
 
 options! {

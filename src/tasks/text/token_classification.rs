@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::encoder::{all_tokens, Call, Encoder};
-use super::io::{self, options, Inputs};
-use super::scores::{argmax, softmax};
 use super::text_classification::label;
 use crate::error::Result;
 use crate::models::Pooling;
 use crate::preprocess::{offsets, Encoding, Offsets, Sequence, Tokenizer};
+use crate::tasks::io::{self, options, Inputs};
+use crate::tasks::scores::{argmax, softmax};
 
 options! {
     /// Options of token classification.

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::encoder::{all_tokens, Call, Encoder};
-use super::io::{self, options, Strings};
-use super::scores::{argmax, softmax, top_k};
 use crate::error::Result;
 use crate::models::Pooling;
 use crate::preprocess::{offsets, Encoding, Offsets, Sequence};
+use crate::tasks::io::{self, options, Strings};
+use crate::tasks::scores::{argmax, softmax, top_k};
 use crate::{err, Code};
 
 options! {

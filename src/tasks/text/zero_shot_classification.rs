@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::encoder::{sequence, Call, Encoder};
-use super::io::{self, options, Inputs, Strings};
-use super::scores::softmax;
 use crate::error::Result;
 use crate::models::Pooling;
 use crate::preprocess::Truncate;
+use crate::tasks::io::{self, options, Inputs, Strings};
+use crate::tasks::scores::softmax;
 use crate::{err, Code};
 
 options! {

@@ -4,11 +4,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::encoder::{masks_per_run, Call, Encoder};
-use super::io::{self, options, Inputs, Strings};
-use super::scores::{softmax, top_k};
 use crate::error::Result;
 use crate::models::Pooling;
 use crate::preprocess::{Encoding, Sequence, Tokenizer};
+use crate::tasks::io::{self, options, Inputs, Strings};
+use crate::tasks::scores::{softmax, top_k};
 use crate::{err, Code};
 
 options! {

@@ -4,11 +4,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::encoder::{sequence, Call, Encoder};
-use super::io::{self, options, Inputs};
 use super::text_classification::{classify, Function};
 use crate::error::Result;
 use crate::models::Pooling;
 use crate::preprocess::Sequence;
+use crate::tasks::io::{self, options, Inputs};
 
 options! {
     /// Options of next-sentence prediction.

@@ -1,12 +1,12 @@
 //! The model as tasks see it, and how a task's sequences become runs.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::Result;
 use crate::models::{Head, Pooling};
 use crate::preprocess::batch::{self, Limits, RUN_TOKENS};
 use crate::preprocess::{Batch, Encoding, Sequence, Tokenizer, Truncate};
+use crate::tasks::AbortHandle;
 use crate::{err, Code};
 
 /// Vocabulary logits read back per run at most, in numbers (64 MB): a text full of masks is cut
@@ -66,7 +66,7 @@ pub(super) struct Call<'a, E> {
     pub encoder: &'a mut E,
     pub tokenizer: &'a Tokenizer,
     pub info: &'a Info,
-    pub abort: &'a AtomicBool,
+    pub abort: &'a AbortHandle,
     /// Sequences of a run at most.
     pub batch_size: Option<usize>,
 }
@@ -103,7 +103,7 @@ impl<E: Encoder> Call<'_, E> {
         let width = if self.info.head == Head::Masked { self.info.limits.vocab } else { 1 };
         let mut next = 0;
         while next < count {
-            self.check_abort()?;
+            self.abort.check()?;
             let first = next;
             let mut batch = Batch::new(pooling);
             while let Some(sequence) = sequences.get(next) {
@@ -162,14 +162,7 @@ impl<E: Encoder> Call<'_, E> {
                 self.encoder.pause().await;
             }
         }
-        self.check_abort()
-    }
-
-    fn check_abort(&self) -> Result<()> {
-        if self.abort.load(Ordering::Relaxed) {
-            return Err(err!(Code::Aborted, "the call was aborted"));
-        }
-        Ok(())
+        self.abort.check()
     }
 }
 

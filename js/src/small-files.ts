@@ -1,0 +1,28 @@
+import type { TaskId } from './engine.js';
+
+/** The files of a repository that a task needs besides config.json and the weights. */
+export interface SmallFiles {
+  /** Read where they are there. */
+  optional: readonly string[];
+  /** Sets of files of which the first that is complete is read; one has to be there. */
+  oneOf: readonly (readonly string[])[];
+}
+
+const TEXT: SmallFiles = {
+  optional: ['tokenizer_config.json', 'special_tokens_map.json'],
+  oneOf: [['tokenizer.json'], ['vocab.txt']],
+};
+
+const FILES: Record<TaskId, SmallFiles> = {
+  'text-classification': TEXT,
+  'zero-shot-classification': TEXT,
+  'token-classification': TEXT,
+  'question-answering': TEXT,
+  'fill-mask': TEXT,
+  'feature-extraction': TEXT,
+  'next-sentence-prediction': TEXT,
+};
+
+export function smallFiles(task: TaskId): SmallFiles {
+  return FILES[task];
+}
