@@ -1,5 +1,6 @@
-//! Text to token ids, and token ids to batches.
+//! Text to token ids, token ids to batches, and sound to samples.
 
+pub mod audio;
 pub mod batch;
 pub mod offsets;
 pub mod tokenizer;

@@ -217,7 +217,7 @@ fn check_overlap(name: &str, overlap: usize, room: usize, len: usize) -> Result<
 }
 
 /// Python's `clean_up_tokenization`: no spaces before punctuation and English contractions.
-fn clean_up(text: &str) -> String {
+pub(crate) fn clean_up(text: &str) -> String {
     const RULES: [(&str, &str); 10] = [
         (" .", "."),
         (" ?", "?"),
