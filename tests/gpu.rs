@@ -73,7 +73,11 @@ impl Encoder {
     fn record(g: &mut Recorder, [m, h, heads]: [usize; 3]) {
         let [words, qkv, out, up, down, pooler] = [0, 1, 2, 3, 4, 5].map(WeightId);
         let (gamma, bias) = (WeightId(6), WeightId(7));
-        let options = |activation, residual| LinearOptions { activation, residual };
+        let options = |activation, residual| LinearOptions {
+            activation,
+            residual,
+            ..LinearOptions::default()
+        };
         let ids = g.input("ids", [m], DType::U32);
         let segments = g.input("segments", [m, 2], DType::U32);
         let first = g.input("first", [1], DType::U32);

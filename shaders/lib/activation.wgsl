@@ -1,4 +1,5 @@
-// activate(x), by the constant ACTIVATION: none, gelu, gelu_new, relu, tanh.
+// activate(x), by the constant ACTIVATION: none, gelu, gelu_new, relu, tanh,
+// sigmoid.
 
 #if ACTIVATION == gelu
 // Abramowitz and Stegun 7.1.26: absolute error 1.5e-7.
@@ -28,6 +29,9 @@ fn activate(x: f32) -> f32 {
     return max(x, 0.0);
 #elif ACTIVATION == tanh
     return safe_tanh(x);
+#elif ACTIVATION == sigmoid
+    let e = exp(-abs(x));
+    return select(1.0, e, x < 0.0) / (1.0 + e);
 #else
     return x;
 #endif

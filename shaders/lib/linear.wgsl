@@ -2,6 +2,10 @@
 //
 //     out[m, column + n] = activate(sum_k x[m, k] w[n, k] + bias[column + n]) + residual[m, column + n]
 //
+// AFFINE: gain multiplies what is activated by a layer scale, norm is a batch norm (scales, then
+// shifts). RESIDUAL: none, or added before the activation (first) or after it (last). CONV: x is an image, and a
+// row of the product a patch of it (lib/conv.wgsl).
+//
 // A weight too large for one binding comes in chunks of rows, one dispatch each; `column` is the
 // first row of the chunk.
 
@@ -12,6 +16,19 @@ struct Params {
     k4s: u32,     // columns of the weight (k padded to a multiple of 32) / 4
     column: u32,  // first output column of this chunk
     width: u32,   // columns of the output
+#if CONV
+    in_h: u32,    // the image
+    in_w: u32,
+    in_c: u32,
+    out_h: u32,   // output pixels
+    out_w: u32,
+    stride_y: u32,
+    stride_x: u32,
+    pad_y: u32,   // rows of zeros above the image
+    pad_x: u32,   // columns of zeros to its left
+    step_y: u32,  // dilation
+    step_x: u32,
+#endif
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -23,13 +40,19 @@ struct Params {
 #if BIAS
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 #endif
-#if RESIDUAL
+#if RESIDUAL != none
 @group(0) @binding(5) var<storage, read> residual: array<f32>;
 #endif
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
+#if AFFINE != none
+@group(0) @binding(7) var<storage, read> affine: array<f32>;
+#endif
 
 #include "lib/activation.wgsl"
 
+#if CONV
+#include "lib/conv.wgsl"
+#else
 // x[row, 4 k4 ..], zero past either end.
 fn load_x(row: u32, k4: u32) -> vec4<f32> {
     var v = vec4<f32>(0.0);
@@ -49,6 +72,7 @@ fn load_x(row: u32, k4: u32) -> vec4<f32> {
 #endif
     return v;
 }
+#endif
 
 // Stores output (row, n) unless it lies past the end.
 fn store(row: u32, n: u32, sum: f32) {
@@ -58,9 +82,17 @@ fn store(row: u32, n: u32, sum: f32) {
 #if BIAS
         y += bias[column];
 #endif
+#if AFFINE == gain
+        y *= affine[column];
+#elif AFFINE == norm
+        y = y * affine[column] + affine[params.width + column];
+#endif
+#if RESIDUAL == first
+        y = activate(y + residual[row * params.width + column]);
+#elif RESIDUAL == last
+        y = activate(y) + residual[row * params.width + column];
+#else
         y = activate(y);
-#if RESIDUAL
-        y += residual[row * params.width + column];
 #endif
         out[row * params.width + column] = y;
     }

@@ -14,8 +14,9 @@ use super::PackedMatrix;
 use crate::tensor::BLOCK;
 
 /// The activation of a linear layer's epilogue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Activation {
+    #[default]
     None,
     /// `x Φ(x)` with the exact error function: Hugging Face's `gelu`.
     Gelu,
@@ -23,6 +24,7 @@ pub enum Activation {
     GeluNew,
     Relu,
     Tanh,
+    Sigmoid,
 }
 
 impl Activation {
@@ -34,18 +36,32 @@ impl Activation {
             Activation::GeluNew => "gelu_new",
             Activation::Relu => "relu",
             Activation::Tanh => "tanh",
+            Activation::Sigmoid => "sigmoid",
         }
     }
 }
 
-/// What happens to an output tile before it is stored.
-#[derive(Debug, Clone, Copy)]
+/// What happens to an output tile before it is stored:
+/// `activation((sum + bias) * scale + shift) + residual`.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Epilogue<'a> {
     /// `[N]`
     pub bias: Option<&'a [f32]>,
+    /// `[N]` each: a layer scale, or a batch norm in inference.
+    pub scale: Option<&'a [f32]>,
+    pub shift: Option<&'a [f32]>,
     pub activation: Activation,
-    /// `[M, N]`, added after the activation.
+    /// `[M, N]`
     pub residual: Option<&'a [f32]>,
+    /// The residual is added before the activation, as in a ResNet, and not after it.
+    pub residual_first: bool,
+}
+
+impl<'a> Epilogue<'a> {
+    /// The same without the first rows.
+    pub(super) fn after_rows(self, first: usize, n: usize) -> Self {
+        Epilogue { residual: self.residual.map(|r: &'a [f32]| &r[first * n..]), ..self }
+    }
 }
 
 /// Rows of an f32 tile. Without a fused multiply-add every product needs a register of its own, and
@@ -56,7 +72,11 @@ const F32_ROWS: usize =
 /// Buffers that kernels reuse between calls: they grow to the largest call and stay.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    activations: Activations,
+    pub(super) activations: Activations,
+    /// An image that a convolution has quantized once, before its patches are gathered.
+    pub(super) image: Activations,
+    /// Gathered patches, or a padded block of channels.
+    pub(super) patches: Vec<f32>,
     /// One panel, unpacked for the tiles; and attention's keys, values and scores.
     pub(super) panel: Vec<f32>,
 }
@@ -70,15 +90,31 @@ pub fn linear(
     out: &mut [f32],
     s: &mut Scratch,
 ) {
-    let (n, k) = (w.n(), w.k());
-    assert!(x.len() >= m * k && out.len() >= m * n, "linear: {m}x{k} by {n}x{k}");
-    assert!(e.bias.is_none_or(|b| b.len() >= n) && e.residual.is_none_or(|r| r.len() >= m * n));
+    let k = w.k();
+    assert!(x.len() >= m * k, "linear: {m} rows of {k}");
     let x = &x[..m * k];
     match &w.values {
         Values::Q8 { dot, .. } => s.activations.for_q8(x, k, *dot),
         Values::Q4 { dot, .. } => s.activations.for_q4(x, k, *dot),
         Values::F32(_) | Values::F16(_) => {}
     }
+    product(x, m, w, e, out, s);
+}
+
+/// [`linear`] for rows that are in `s.activations` already where `w` is quantized (`x` is then
+/// empty).
+pub(super) fn product(
+    x: &[f32],
+    m: usize,
+    w: &PackedMatrix,
+    e: Epilogue<'_>,
+    out: &mut [f32],
+    s: &mut Scratch,
+) {
+    let n = w.n();
+    assert!(out.len() >= m * n, "linear: {m} rows of {n}");
+    let fits = |v: Option<&[f32]>, len: usize| v.is_none_or(|v| v.len() >= len);
+    assert!(fits(e.bias, n) && fits(e.scale, n) && fits(e.shift, n) && fits(e.residual, m * n));
     let call = Call { x, m, w, e, activations: &s.activations, out: out.as_mut_ptr() };
     // SAFETY: `out` holds M x N and nobody else writes it; all panels are in range.
     unsafe { call.panels(0..w.panels(), &mut s.panel) };
@@ -223,7 +259,7 @@ impl Call<'_> {
         }
     }
 
-    /// Bias, activation, residual, store.
+    /// Bias, scale, shift, activation, residual, store.
     #[inline(never)]
     unsafe fn finish(&self, tile: &[V], row: usize, panel: usize) {
         match self.e.activation {
@@ -232,34 +268,53 @@ impl Call<'_> {
             Activation::GeluNew => self.store(tile, row, panel, |v| Activation::GeluNew.vector(v)),
             Activation::Relu => self.store(tile, row, panel, |v| Activation::Relu.vector(v)),
             Activation::Tanh => self.store(tile, row, panel, |v| Activation::Tanh.vector(v)),
+            Activation::Sigmoid => self.store(tile, row, panel, |v| Activation::Sigmoid.vector(v)),
         }
     }
 
     #[inline(always)]
     unsafe fn store(&self, tile: &[V], row: usize, panel: usize, f: impl Fn(V) -> V) {
         let n = self.w.n();
+        let first = self.e.residual_first;
+        let finish = |sum: V, scale: V, shift: V, residual: Option<V>| {
+            let y = madd(sum, scale, shift);
+            match residual {
+                Some(r) if first => f(add(y, r)),
+                Some(r) => add(f(y), r),
+                None => f(y),
+            }
+        };
         for j in 0..NV {
             let column = panel * NR + 4 * j;
-            if column + 4 <= n {
-                let bias = self.e.bias.map_or(splat(0.0), |b| load(b.as_ptr().add(column)));
-                for (i, sums) in tile.chunks_exact(NV).enumerate() {
-                    let at = (row + i) * n + column;
-                    let mut y = f(add(sums[j], bias));
-                    if let Some(r) = self.e.residual {
-                        y = add(y, load(r.as_ptr().add(at)));
-                    }
-                    store(self.out.add(at), y);
+            if column >= n {
+                return;
+            }
+            let whole = column + 4 <= n;
+            let four = |v: &[f32]| {
+                if whole {
+                    load(v.as_ptr().add(column))
+                } else {
+                    load_partial(&v[column..n], 0.0)
                 }
-            } else if column < n {
-                let bias = self.e.bias.map_or(splat(0.0), |b| load_partial(&b[column..n], 0.0));
-                for (i, sums) in tile.chunks_exact(NV).enumerate() {
-                    let at = (row + i) * n + column;
-                    let mut y = f(add(sums[j], bias));
-                    if let Some(r) = self.e.residual {
-                        y = add(y, load_partial(&r[at..at + n - column], 0.0));
-                    }
+            };
+            let scale = self.e.scale.map_or(splat(1.0), four);
+            let mut shift = self.e.bias.map_or(splat(0.0), four);
+            if self.e.scale.is_some() {
+                shift = mul(shift, scale);
+            }
+            if let Some(s) = self.e.shift {
+                shift = add(shift, four(s));
+            }
+            for (i, sums) in tile.chunks_exact(NV).enumerate() {
+                let at = (row + i) * n + column;
+                if whole {
+                    let residual = self.e.residual.map(|r| load(r.as_ptr().add(at)));
+                    store(self.out.add(at), finish(sums[j], scale, shift, residual));
+                } else {
+                    let end = at + n - column;
+                    let residual = self.e.residual.map(|r| load_partial(&r[at..end], 0.0));
                     let out = std::slice::from_raw_parts_mut(self.out.add(at), n - column);
-                    store_partial(out, y);
+                    store_partial(out, finish(sums[j], scale, shift, residual));
                 }
             }
         }

@@ -90,6 +90,8 @@ impl Activation {
             }
             Activation::Relu => max(splat(0.0), x),
             Activation::Tanh => tanh(x),
+            // beyond ±87 the exponential is clamped, and the sigmoid 0 or 1 to f32
+            Activation::Sigmoid => div(splat(1.0), add(splat(1.0), exp(sub(splat(0.0), x)))),
         }
     }
 
@@ -185,5 +187,11 @@ mod tests {
             4e-7,
         );
         check(|x| Activation::Relu.vector(x), |x| x.max(0.0), |a, b| (a - b).abs(), 0.0);
+        check(
+            |x| Activation::Sigmoid.vector(x),
+            |x| 1.0 / (1.0 + (-x).exp()),
+            |a, b| (a - b).abs(),
+            2e-7,
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! build can split one call over workers without touching them.
 
 mod attention;
+mod conv;
 mod dot;
 mod gemm;
 mod math;
@@ -17,6 +18,7 @@ mod simd;
 mod tiles;
 
 pub use attention::attention;
+pub use conv::{conv2d, Window};
 pub use dot::Dot;
 pub use gemm::{linear, Activation, Epilogue, Scratch};
 pub use memory::{Buffer, Weight};

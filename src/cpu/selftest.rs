@@ -70,9 +70,13 @@ fn linear_case(
     let (n, k) = (w.n(), w.k());
     let x = noise(m * k, (m * 31 + k) as u32);
     let (bias, residual) = (noise(n, 5), noise(m * n, 6));
-    let plain = Epilogue { bias: None, activation: Activation::None, residual: None };
-    let full =
-        Epilogue { bias: Some(&bias), activation: Activation::Gelu, residual: Some(&residual) };
+    let plain = Epilogue::default();
+    let full = Epilogue {
+        bias: Some(&bias),
+        activation: Activation::Gelu,
+        residual: Some(&residual),
+        ..plain
+    };
     let mut out = [vec![f32::NAN; m * n], vec![f32::NAN; m * n]];
     super::linear(&x, m, w, plain, &mut out[0], scratch);
     super::linear(&x, m, w, full, &mut out[1], scratch);

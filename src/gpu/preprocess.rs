@@ -15,6 +15,7 @@ use crate::{err, Code};
 /// The files that shaders include.
 const INCLUDES: [(&str, &str); 5] = [
     ("lib/activation.wgsl", include_str!("../../shaders/lib/activation.wgsl")),
+    ("lib/conv.wgsl", include_str!("../../shaders/lib/conv.wgsl")),
     ("lib/linear.wgsl", include_str!("../../shaders/lib/linear.wgsl")),
     ("lib/order.wgsl", include_str!("../../shaders/lib/order.wgsl")),
     ("lib/reduce.wgsl", include_str!("../../shaders/lib/reduce.wgsl")),

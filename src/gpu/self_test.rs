@@ -155,7 +155,11 @@ impl Layer {
         let x = g.input("x", [M, H], DType::F32);
         let segments = g.input("segments", [M, 2], DType::U32);
         let rows = g.input("rows", [ROWS.len()], DType::U32);
-        let options = |activation, residual| LinearOptions { activation, residual };
+        let options = |activation, residual| LinearOptions {
+            activation,
+            residual,
+            ..LinearOptions::default()
+        };
         let plain = options(Activation::None, None);
         let norm = g.layer_norm(x, NORM[0], NORM[1], EPS);
         let qkv = g.linear(norm, QKV, Some(BIAS), [3 * H, H], plain);

@@ -58,7 +58,7 @@ impl Linear {
 
     /// `activation(x Wᵀ + b)`.
     pub fn activate(&self, g: &mut Recorder, x: Tensor, activation: Activation) -> Tensor {
-        let options = LinearOptions { activation, residual: None };
+        let options = LinearOptions { activation, ..LinearOptions::default() };
         g.linear(x, self.weight, self.bias, [self.n, self.k], options)
     }
 

@@ -1,10 +1,10 @@
-//! `activation(x Wᵀ + b) + residual`.
+//! `activation(affine(x Wᵀ + b)) + residual`.
 
 use crate::cpu::{self, Activation, Epilogue};
 use crate::error::Result;
 use crate::gpu;
 use crate::plan::{CpuIo, Op, Recorder, Tensor, WeightId};
-use crate::tensor::Format;
+use crate::tensor::{Format, Shape};
 
 const TILED: gpu::Shader = gpu::shader!("linear");
 const PACKED: gpu::Shader = gpu::shader!("linear_packed");
@@ -13,29 +13,172 @@ const SMALL: gpu::Shader = gpu::shader!("linear_small");
 /// Up to this many rows, reading the weight is all that costs.
 const SMALL_M: usize = 8;
 
-/// The epilogue of a linear op.
-#[derive(Debug, Clone, Copy)]
-pub struct LinearOptions {
-    pub activation: Activation,
-    /// Added after the activation; of the output's shape.
-    pub residual: Option<Tensor>,
+/// What is done to a sum and its bias before the activation.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Affine {
+    #[default]
+    None,
+    /// `[N]`: multiplied by a layer scale.
+    Gain(WeightId),
+    /// `[2 N]`: a batch norm in inference, scales and then shifts.
+    Norm(WeightId),
 }
 
-impl Default for LinearOptions {
-    fn default() -> Self {
-        LinearOptions { activation: Activation::None, residual: None }
+impl Affine {
+    /// The name in shaders.
+    fn name(self) -> &'static str {
+        match self {
+            Affine::None => "none",
+            Affine::Gain(_) => "gain",
+            Affine::Norm(_) => "norm",
+        }
     }
 }
 
+/// The epilogue of a linear op or a convolution: `activation(affine(sum + bias)) + residual`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LinearOptions {
+    pub affine: Affine,
+    pub activation: Activation,
+    /// Of the output's shape.
+    pub residual: Option<Tensor>,
+    /// The residual is added before the activation, as in a ResNet, and not after it.
+    pub residual_first: bool,
+}
+
+/// A product with a weight and its epilogue, whatever the rows of its left operand are.
 #[derive(Debug)]
-struct Linear {
-    weight: WeightId,
+pub(super) struct Gemm {
+    pub weight: WeightId,
     bias: Option<WeightId>,
+    affine: Affine,
     activation: Activation,
     n: usize,
     k: usize,
     has_residual: bool,
+    residual_first: bool,
 }
+
+impl Gemm {
+    /// Checks the residual; returns what the step reads, too.
+    #[allow(clippy::too_many_arguments)] // an op's operands and the shape that they must give
+    pub fn new(
+        g: &mut Recorder,
+        op: &str,
+        x: Tensor,
+        weight: WeightId,
+        bias: Option<WeightId>,
+        [n, k]: [usize; 2],
+        shape: Shape,
+        options: LinearOptions,
+    ) -> (Gemm, Vec<Tensor>) {
+        let LinearOptions { affine, activation, residual, residual_first } = options;
+        let mut reads = vec![x];
+        if let Some(r) = residual {
+            g.check(r.shape.rows() == shape.rows() && r.shape.last() == n, || {
+                format!("{op}: residual {} against output {shape}", r.shape)
+            });
+            reads.push(r);
+        }
+        let has_residual = residual.is_some();
+        (Gemm { weight, bias, affine, activation, n, k, has_residual, residual_first }, reads)
+    }
+
+    pub fn epilogue<'a>(&self, io: &CpuIo<'a>) -> Epilogue<'a> {
+        let (scale, shift) = match self.affine {
+            Affine::None => (None, None),
+            Affine::Gain(id) => (Some(io.vector(id)), None),
+            Affine::Norm(id) => {
+                let vector = io.vector(id);
+                let (scale, shift) = vector.split_at(self.n.min(vector.len()));
+                (Some(scale), Some(shift))
+            }
+        };
+        Epilogue {
+            bias: self.bias.map(|b| io.vector(b)),
+            scale,
+            shift,
+            activation: self.activation,
+            residual: self.has_residual.then(|| io.f32(1)),
+            residual_first: self.residual_first,
+        }
+    }
+
+    /// The dispatches; `constants` and `params` are those of the loader of x, which reads vec4s
+    /// where `x_vec4`.
+    pub fn encode(
+        &self,
+        io: &mut gpu::Encoder<'_>,
+        constants: gpu::Constants,
+        loader: &[u32],
+        x_vec4: bool,
+    ) -> Result<()> {
+        let matrix = io.matrix(self.weight)?;
+        let m = io.out_shape().rows();
+        let quantized = matches!(matrix.format, Format::Q8 | Format::Q4);
+        let residual = match (self.has_residual, self.residual_first) {
+            (false, _) => "none",
+            (true, true) => "first",
+            (true, false) => "last",
+        };
+        for chunk in &matrix.chunks {
+            let mut bindings = vec![(1, io.read(0)), (2, chunk.data()), (6, io.out())];
+            bindings.extend(chunk.scales().map(|scales| (3, scales)));
+            if let Some(bias) = self.bias {
+                bindings.push((4, io.vector(bias)?));
+            }
+            if self.has_residual {
+                bindings.push((5, io.read(1)));
+            }
+            if let Affine::Gain(id) | Affine::Norm(id) = self.affine {
+                bindings.push((7, io.vector(id)?));
+            }
+            let constants = constants
+                .clone()
+                .set("FORMAT", matrix.format.name())
+                .set("ACTIVATION", self.activation.name())
+                .flag("BIAS", self.bias.is_some())
+                .set("AFFINE", self.affine.name())
+                .set("RESIDUAL", residual)
+                .flag("X_VEC4", x_vec4);
+            let (shader, constants, grid) = if m <= SMALL_M {
+                let rows = m.next_power_of_two();
+                let constants = constants.set("M_MAX", rows).set("PARTIALS", 4 * rows * 64);
+                (&SMALL, constants, [chunk.rows.div_ceil(4), 1])
+            } else {
+                let tile = Tile::of(m, chunk.rows);
+                let grid = [chunk.rows.div_ceil(tile.side), m.div_ceil(tile.side)];
+                if quantized && io.caps().packed_dot {
+                    (&PACKED, tile.packed(constants), grid)
+                } else {
+                    let half = io.caps().f16 && matrix.format != Format::F32;
+                    (&TILED, tile.plain(constants).flag("HALF_TILES", half), grid)
+                }
+            };
+            let mut params = vec![
+                m as u32,
+                chunk.rows as u32,
+                self.k as u32,
+                matrix.k_padded as u32 / 4,
+                chunk.first as u32,
+                self.n as u32,
+            ];
+            params.extend(loader);
+            io.dispatch(gpu::Dispatch {
+                shader,
+                constants,
+                params: &params,
+                bindings: &bindings,
+                grid,
+                flops: gpu::flops([2, m, self.k, chunk.rows]),
+            })?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Linear(Gemm);
 
 impl Recorder {
     /// x `[.., K]`, weight `[N, K]`, bias `[N]`, residual `[.., N]` -> `[.., N]`.
@@ -51,22 +194,8 @@ impl Recorder {
         self.check(x.shape.last() == k, || {
             format!("linear: x {} against weight [{n}, {k}]", x.shape)
         });
-        let mut reads = vec![x];
-        if let Some(r) = options.residual {
-            self.check(r.shape == shape, || {
-                format!("linear: residual {} against output {shape}", r.shape)
-            });
-            reads.push(r);
-        }
-        let op = Linear {
-            weight,
-            bias,
-            activation: options.activation,
-            n,
-            k,
-            has_residual: options.residual.is_some(),
-        };
-        self.push(op, &reads, shape)
+        let (gemm, reads) = Gemm::new(self, "linear", x, weight, bias, [n, k], shape, options);
+        self.push(Linear(gemm), &reads, shape)
     }
 }
 
@@ -76,65 +205,15 @@ impl Op for Linear {
     }
 
     fn run(&self, io: &mut CpuIo<'_>) {
-        let epilogue = Epilogue {
-            bias: self.bias.map(|b| io.vector(b)),
-            activation: self.activation,
-            residual: self.has_residual.then(|| io.f32(1)),
-        };
-        let m = io.out.len() / self.n;
-        cpu::linear(io.f32(0), m, io.matrix(self.weight), epilogue, io.out, io.scratch);
+        let Linear(gemm) = self;
+        let m = io.out.len() / gemm.n;
+        let epilogue = gemm.epilogue(io);
+        cpu::linear(io.f32(0), m, io.matrix(gemm.weight), epilogue, io.out, io.scratch);
     }
 
     fn encode(&self, io: &mut gpu::Encoder<'_>) -> Result<()> {
-        let matrix = io.matrix(self.weight)?;
-        let m = io.out_shape().rows();
-        let quantized = matches!(matrix.format, Format::Q8 | Format::Q4);
-        for chunk in &matrix.chunks {
-            let mut bindings = vec![(1, io.read(0)), (2, chunk.data()), (6, io.out())];
-            bindings.extend(chunk.scales().map(|scales| (3, scales)));
-            if let Some(bias) = self.bias {
-                bindings.push((4, io.vector(bias)?));
-            }
-            if self.has_residual {
-                bindings.push((5, io.read(1)));
-            }
-            let constants = gpu::Constants::new()
-                .set("FORMAT", matrix.format.name())
-                .set("ACTIVATION", self.activation.name())
-                .flag("BIAS", self.bias.is_some())
-                .flag("RESIDUAL", self.has_residual)
-                .flag("X_VEC4", self.k % 4 == 0);
-            let (shader, constants, grid) = if m <= SMALL_M {
-                let rows = m.next_power_of_two();
-                let constants = constants.set("M_MAX", rows).set("PARTIALS", 4 * rows * 64);
-                (&SMALL, constants, [chunk.rows.div_ceil(4), 1])
-            } else {
-                let tile = Tile::of(m, chunk.rows);
-                let grid = [chunk.rows.div_ceil(tile.side), m.div_ceil(tile.side)];
-                if quantized && io.caps().packed_dot {
-                    (&PACKED, tile.packed(constants), grid)
-                } else {
-                    let half = io.caps().f16 && matrix.format != Format::F32;
-                    (&TILED, tile.plain(constants).flag("HALF_TILES", half), grid)
-                }
-            };
-            io.dispatch(gpu::Dispatch {
-                shader,
-                constants,
-                params: &[
-                    m as u32,
-                    chunk.rows as u32,
-                    self.k as u32,
-                    matrix.k_padded as u32 / 4,
-                    chunk.first as u32,
-                    self.n as u32,
-                ],
-                bindings: &bindings,
-                grid,
-                flops: gpu::flops([2, m, self.k, chunk.rows]),
-            })?;
-        }
-        Ok(())
+        let constants = gpu::Constants::new().flag("CONV", false);
+        self.0.encode(io, constants, &[], self.0.k % 4 == 0)
     }
 }
 

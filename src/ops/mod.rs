@@ -3,10 +3,11 @@
 
 mod argmax;
 mod attention;
+mod conv2d;
 mod embedding;
 mod gather_rows;
 mod layer_norm;
 mod linear;
 mod segment_mean;
 
-pub use linear::LinearOptions;
+pub use linear::{Affine, LinearOptions};

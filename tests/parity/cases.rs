@@ -1,9 +1,9 @@
 //! The rows of the table. Shapes are chosen for their edges: one row, tiles that end early in
 //! every direction, widths that are no multiple of 4 or 32, sequences that straddle tiles.
 
-use tareas::cpu::Activation;
-use tareas::ops::LinearOptions;
-use tareas::plan::WeightId;
+use tareas::cpu::{Activation, Window};
+use tareas::ops::{Affine, LinearOptions};
+use tareas::plan::{Recorder, Tensor, WeightId};
 use tareas::tensor::{Format, Matrix};
 
 use super::reference::{self, Arithmetic, Reference};
@@ -15,6 +15,7 @@ const FORMATS: [Format; 4] = [Format::F32, Format::F16, Format::Q8, Format::Q4];
 pub fn all(arithmetic: Arithmetic) -> Vec<Case> {
     let mut cases = Vec::new();
     linears(&mut cases, arithmetic);
+    convolutions(&mut cases, arithmetic);
     attentions(&mut cases);
     layer_norms(&mut cases);
     embeddings(&mut cases, arithmetic);
@@ -58,75 +59,216 @@ fn bounds(lengths: &[usize]) -> Vec<u32> {
     bounds
 }
 
-struct LinearCase {
-    dims: [usize; 3],
+#[derive(Clone, Copy)]
+enum Affined {
+    No,
+    Gain,
+    Norm,
+}
+
+#[derive(Clone, Copy)]
+enum Residual {
+    No,
+    First,
+    Last,
+}
+
+/// An epilogue, and inputs of a standard deviation.
+#[derive(Clone, Copy)]
+struct Ending {
     activation: Activation,
     bias: bool,
-    residual: bool,
-    /// Inputs of this standard deviation.
+    affine: Affined,
+    residual: Residual,
     scale: f32,
 }
 
+const PLAIN: Ending = Ending {
+    activation: Activation::None,
+    bias: false,
+    affine: Affined::No,
+    residual: Residual::No,
+    scale: 1.0,
+};
+const BIASED: Ending = Ending { bias: true, ..PLAIN };
+/// What a transformer's block ends with, and more.
+const FULL: Ending = Ending { activation: Activation::Gelu, residual: Residual::Last, ..BIASED };
+/// A ConvNeXT block's end: a layer scale before the residual.
+const SCALED: Ending = Ending { affine: Affined::Gain, residual: Residual::Last, ..BIASED };
+/// A ResNet block's end.
+const NORMED: Ending = Ending {
+    activation: Activation::Relu,
+    bias: false,
+    affine: Affined::Norm,
+    residual: Residual::First,
+    scale: 1.0,
+};
+
 fn linears(cases: &mut Vec<Case>, arithmetic: Arithmetic) {
-    use Activation::{Gelu, GeluNew, None, Relu, Tanh};
-    let mut linear = |dims: [usize; 3], activation, bias, residual, scale| {
-        let case = LinearCase { dims, activation, bias, residual, scale };
-        cases.extend(FORMATS.map(|format| linear_case(&case, format, arithmetic)));
+    use Activation::{Gelu, GeluNew, Relu, Sigmoid, Tanh};
+    let mut linear = |dims: [usize; 3], ending| {
+        cases.extend(FORMATS.map(|format| linear_case(dims, ending, format, arithmetic)));
     };
     // m, k, n: few rows (the bandwidth-bound kernel)
-    linear([1, 32, 1], None, false, false, 1.0);
-    linear([1, 768, 9], None, true, false, 1.0);
-    linear([3, 36, 70], Gelu, true, false, 1.0);
-    linear([8, 100, 33], None, true, true, 1.0);
+    linear([1, 32, 1], PLAIN);
+    linear([1, 768, 9], BIASED);
+    linear([3, 36, 70], Ending { activation: Gelu, ..BIASED });
+    linear([8, 100, 33], Ending { activation: Activation::None, ..FULL });
+    linear([5, 40, 30], SCALED);
     // tiles that end early
-    linear([9, 12, 5], None, false, true, 1.0);
-    linear([33, 70, 45], Gelu, true, true, 1.0);
-    linear([40, 96, 64], Gelu, true, true, 1.0);
-    linear([65, 384, 130], Gelu, true, true, 1.0);
+    linear([9, 12, 5], Ending { residual: Residual::Last, ..PLAIN });
+    linear([33, 70, 45], FULL);
+    linear([40, 96, 64], FULL);
+    linear([65, 384, 130], FULL);
+    linear([35, 64, 45], SCALED);
+    linear([35, 64, 45], Ending { bias: true, ..NORMED });
     // enough workgroups for the large tile
-    linear([449, 40, 513], None, true, true, 1.0);
-    linear([513, 33, 449], Gelu, true, true, 1.0);
+    linear([449, 40, 513], Ending { activation: Activation::None, ..FULL });
+    linear([513, 33, 449], FULL);
     // activations far out, where exp overflows; what comes before them has its rows above
-    for activation in [Gelu, GeluNew, Relu, Tanh] {
-        let dims = [9, 32, 40];
-        let case = LinearCase { dims, activation, bias: true, residual: false, scale: 60.0 };
-        cases.push(linear_case(&case, Format::F32, arithmetic));
+    for activation in [Gelu, GeluNew, Relu, Tanh, Sigmoid] {
+        let ending = Ending { activation, scale: 60.0, ..BIASED };
+        cases.push(linear_case([9, 32, 40], ending, Format::F32, arithmetic));
     }
 }
 
-fn linear_case(case: &LinearCase, format: Format, arithmetic: Arithmetic) -> Case {
-    let [m, k, n] = case.dims;
-    let x = numbers(1 + m as u64, m * k, case.scale);
-    let w = matrix(2 + n as u64, format, n, k);
-    let bias = case.bias.then(|| numbers(3, n, 0.5));
-    let residual = case.residual.then(|| numbers(4, m * n, 1.0));
-    let (b, r) = (bias.as_deref(), residual.as_deref());
-    let Reference { expected, bound } =
-        reference::linear(&x, &w, b, case.activation, r, arithmetic);
+fn linear_case(
+    [m, k, n]: [usize; 3],
+    ending: Ending,
+    format: Format,
+    arithmetic: Arithmetic,
+) -> Case {
+    let x = numbers(1 + m as u64, m * k, ending.scale);
+    let record =
+        move |g: &mut Recorder, x, bias, options| g.linear(x, WeightId(0), bias, [n, k], options);
+    let input = (vec![m, k], x.clone());
+    gemm_case(
+        "linear",
+        format!("[{m}, {k}]"),
+        input,
+        &x,
+        [n, k],
+        ending,
+        format,
+        arithmetic,
+        record,
+    )
+}
 
-    let mut label = format!("[{m}, {k}] x [{n}, {k}] {}", case.activation.name());
-    let mut inputs = vec![(vec![m, k], Input::F32(x))];
+fn convolutions(cases: &mut Vec<Case>, arithmetic: Arithmetic) {
+    let mut conv = |x: [usize; 4], o: usize, window: Window, ending| {
+        cases.extend(FORMATS.map(|format| conv_case(x, o, window, ending, format, arithmetic)));
+    };
+    // a few channels of colour: taps and channels share words
+    conv([1, 13, 11, 3], 20, Window::square(7, 2, 3), NORMED);
+    conv([2, 16, 24, 3], 36, Window::square(8, 8, 0), BIASED);
+    // blocks of 32 channels: the image is quantized once; more pixels than a chunk of rows holds
+    conv([2, 9, 10, 64], 45, Window::square(3, 1, 1), NORMED);
+    conv([1, 40, 40, 32], 20, Window::square(3, 1, 1), NORMED);
+    conv([1, 11, 9, 32], 64, Window::square(3, 2, 1), FULL);
+    conv([1, 12, 13, 32], 24, Window::square(3, 1, 2).dilated(2), BIASED);
+    // channels that are no multiple of 32, or of 4
+    conv([3, 7, 5, 36], 33, Window::square(3, 1, 1), FULL);
+    conv([2, 5, 6, 10], 17, Window::square(2, 2, 0), BIASED);
+    // 1x1: a linear layer, and one over every other pixel
+    conv([2, 5, 7, 40], 30, Window::square(1, 1, 0), NORMED);
+    conv([2, 5, 7, 64], 30, Window::square(1, 2, 0), NORMED);
+    // a signal, padded unevenly, and one output pixel
+    conv([2, 1, 50, 32], 40, Window::line(10, 5, [3, 2]), FULL);
+    conv([1, 4, 4, 32], 40, Window::square(4, 1, 0), BIASED);
+    // enough workgroups for the large tile
+    conv([1, 47, 45, 8], 150, Window::square(3, 1, 1), NORMED);
+}
+
+fn conv_case(
+    shape: [usize; 4],
+    n: usize,
+    window: Window,
+    ending: Ending,
+    format: Format,
+    arithmetic: Arithmetic,
+) -> Case {
+    let x = numbers(1 + shape[1] as u64, shape.iter().product(), ending.scale);
+    let patches = reference::patches(&x, shape, &window);
+    let k = window.taps() * shape[3];
+    let record = move |g: &mut Recorder, x, bias, options| {
+        g.conv2d(x, WeightId(0), bias, n, window, options)
+    };
+    let Window { kernel, stride, padding, dilation } = window;
+    let label = format!("{shape:?} by {kernel:?} / {stride:?} + {padding:?}, step {dilation:?}");
+    let input = (shape.to_vec(), x);
+    gemm_case("conv2d", label, input, &patches, [n, k], ending, format, arithmetic, record)
+}
+
+/// A row whose left operand, as a matrix, is `rows`.
+#[allow(clippy::too_many_arguments)]
+fn gemm_case(
+    op: &'static str,
+    label: String,
+    (shape, x): (Vec<usize>, Vec<f32>),
+    rows: &[f32],
+    [n, k]: [usize; 2],
+    ending: Ending,
+    format: Format,
+    arithmetic: Arithmetic,
+    record: impl Fn(&mut Recorder, Tensor, Option<WeightId>, LinearOptions) -> Tensor + 'static,
+) -> Case {
+    let Ending { activation, bias, affine, residual, .. } = ending;
+    let m = rows.len() / k;
+    let w = matrix(2 + n as u64, format, n, k);
+    let bias = bias.then(|| numbers(3, n, 0.5));
+    let scale: Vec<f32> = numbers(30, n, 0.3).iter().map(|v| 1.0 + v).collect();
+    let shift = numbers(31, n, 0.5);
+    let residual_first = matches!(residual, Residual::First);
+    let residual = match residual {
+        Residual::No => None,
+        _ => Some(numbers(4, m * n, 1.0)),
+    };
+    let epilogue = reference::Epilogue {
+        bias: bias.as_deref(),
+        scale: (!matches!(affine, Affined::No)).then_some(&scale),
+        shift: matches!(affine, Affined::Norm).then_some(&shift),
+        activation,
+        residual: residual.as_deref(),
+        residual_first,
+    };
+    let Reference { expected, bound } = reference::linear(rows, &w, epilogue, arithmetic);
+
+    let mut label = format!("{label} x [{n}, {k}] {}", activation.name());
+    let mut inputs = vec![(shape, Input::F32(x))];
     let mut weights = vec![Source::Matrix(w)];
     let mut bias_id = None;
     if let Some(bias) = bias {
         label.push_str(" + bias");
+        bias_id = Some(WeightId(weights.len() as u32));
         weights.push(Source::Vector(bias));
-        bias_id = Some(WeightId(1));
     }
+    let id = WeightId(weights.len() as u32);
+    let affine = match affine {
+        Affined::No => Affine::None,
+        Affined::Gain => {
+            weights.push(Source::Vector(scale));
+            Affine::Gain(id)
+        }
+        Affined::Norm => {
+            weights.push(Source::Vector([scale, shift].concat()));
+            Affine::Norm(id)
+        }
+    };
     if let Some(residual) = residual {
-        label.push_str(" + residual");
+        label.push_str(if residual_first { " residual first" } else { " + residual" });
         inputs.push((vec![m, n], Input::F32(residual)));
     }
-    let activation = case.activation;
     Case {
-        op: "linear",
+        op,
         label,
         format,
         inputs,
         weights,
         record: Box::new(move |g, t| {
-            let options = LinearOptions { activation, residual: t.get(1).copied() };
-            g.linear(t[0], WeightId(0), bias_id, [n, k], options)
+            let residual = t.get(1).copied();
+            let options = LinearOptions { affine, activation, residual, residual_first };
+            record(g, t[0], bias_id, options)
         }),
         expected,
         bound,

@@ -121,7 +121,9 @@ async fn run(mut runtime: Runtime, case: &Case) -> Result<Vec<f32>> {
             tensors.push(match shape[..] {
                 [n] => g.input(name, [n], dtype),
                 [m, n] => g.input(name, [m, n], dtype),
-                _ => unreachable!("cases have vectors and matrices"),
+                [l, m, n] => g.input(name, [l, m, n], dtype),
+                [b, h, w, c] => g.input(name, [b, h, w, c], dtype),
+                _ => unreachable!("a shape has at most four dimensions"),
             });
         }
         let out = (case.record)(g, &tensors);

@@ -9,7 +9,7 @@
 //!   largest of their block of 32: uniform errors of half a step, six standard deviations;
 //! - activations, exp: a few units in the last place of what the shading language promises.
 
-use tareas::cpu::Activation;
+use tareas::cpu::{Activation, Window};
 use tareas::tensor::{Format, Matrix, BLOCK};
 
 /// Unit roundoff of f32.
@@ -80,18 +80,26 @@ fn activate(activation: Activation, x: f64) -> f64 {
         }
         Activation::Relu => x.max(0.0),
         Activation::Tanh => x.tanh(),
+        Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
     }
 }
 
-/// `activation(x Wᵀ + b) + residual`.
-pub fn linear(
-    x: &[f32],
-    w: &Matrix,
-    bias: Option<&[f32]>,
-    activation: Activation,
-    residual: Option<&[f32]>,
-    arithmetic: Arithmetic,
-) -> Reference {
+/// What a linear layer or a convolution does to its sums.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Epilogue<'a> {
+    /// `[N]` each
+    pub bias: Option<&'a [f32]>,
+    pub scale: Option<&'a [f32]>,
+    pub shift: Option<&'a [f32]>,
+    pub activation: Activation,
+    /// `[M, N]`, added before the activation where `residual_first`.
+    pub residual: Option<&'a [f32]>,
+    pub residual_first: bool,
+}
+
+/// `activation((x Wᵀ + bias) * scale + shift) + residual`.
+pub fn linear(x: &[f32], w: &Matrix, e: Epilogue<'_>, arithmetic: Arithmetic) -> Reference {
+    let activation = e.activation;
     let (n, k) = (w.n, w.k);
     let rows = rows_of(w);
     let mut out = Reference::with_capacity(x.len() / k * n);
@@ -104,11 +112,16 @@ pub fn linear(
                 magnitude += product.abs();
                 squares += product * product;
             }
-            let b = bias.map_or(0.0, |b| f64::from(b[j]));
-            let before = sum + b;
-            let r = residual.map_or(0.0, |r| f64::from(r[i * n + j]));
+            let column = |v: Option<&[f32]>, or: f64| v.map_or(or, |v| f64::from(v[j]));
+            let (b, scale, shift) =
+                (column(e.bias, 0.0), column(e.scale, 1.0), column(e.shift, 0.0));
+            let r = e.residual.map_or(0.0, |r| f64::from(r[i * n + j]));
+            let (first, r) = if e.residual_first { (r, 0.0) } else { (0.0, r) };
+            let before = (sum + b) * scale + shift + first;
             let after = activate(activation, before);
-            let sum_bound = (k as f64 + 4.0) * U * (magnitude + b.abs());
+            let outside = shift.abs() + first.abs();
+            let sum_bound =
+                (k as f64 + 4.0) * U * (magnitude + b.abs()) * scale.abs() + 4.0 * U * outside;
             let format_bound = match (w.format, arithmetic.integer) {
                 (Format::F32, _) => 0.0,
                 (Format::Q8 | Format::Q4, Some(steps)) => {
@@ -130,13 +143,36 @@ pub fn linear(
                 Activation::None | Activation::Relu => 0.0,
                 _ => 1e-6 * (1.0 + before.abs()),
             };
-            let bound = 1.13 * (sum_bound + format_bound)
+            let bound = 1.13 * (sum_bound + format_bound * scale.abs())
                 + activation_bound
                 + 2.0 * U * (after.abs() + r.abs());
             out.push(after + r, bound);
         }
     }
     out
+}
+
+/// The patches of an image `[b, h, w, c]`, `[b * h' * w', taps * c]`: what a convolution multiplies.
+pub fn patches(x: &[f32], [b, h, w, c]: [usize; 4], window: &Window) -> Vec<f32> {
+    let [out_h, out_w] = window.output([h, w]).unwrap();
+    let mut patches = Vec::new();
+    for image in 0..b {
+        for (oy, ox) in (0..out_h).flat_map(|y| (0..out_w).map(move |x| (y, x))) {
+            for (ky, kx) in
+                (0..window.kernel[0]).flat_map(|y| (0..window.kernel[1]).map(move |x| (y, x)))
+            {
+                let place = |o: usize, k: usize, i: usize| {
+                    (o * window.stride[i] + k * window.dilation[i]) as i64
+                        - window.padding[i][0] as i64
+                };
+                let (y, x_) = (place(oy, ky, 0), place(ox, kx, 1));
+                let inside = (0..h as i64).contains(&y) && (0..w as i64).contains(&x_);
+                let at = |ch| ((image * h + y as usize) * w + x_ as usize) * c + ch;
+                patches.extend((0..c).map(|ch| if inside { x[at(ch)] } else { 0.0 }));
+            }
+        }
+    }
+    patches
 }
 
 /// Ragged softmax attention; qkv `[M, 3, heads, D]`.

@@ -133,7 +133,7 @@ pub extern "C" fn linear(case: usize, gelu: bool) -> f64 {
         let (m, k, n) = c.shape;
         c.turn = (c.turn + 1) % c.matrices.len();
         let activation = if gelu { Activation::Gelu } else { Activation::None };
-        let e = Epilogue { bias: None, activation, residual: None };
+        let e = Epilogue { activation, ..Epilogue::default() };
         cpu::linear(&c.x, m, &c.matrices[c.turn], e, &mut c.y, &mut s.scratch);
         2.0 * (m * k * n) as f64
     })
@@ -169,7 +169,7 @@ pub extern "C" fn encoder(case: usize, parts: u32) -> f64 {
         let State { cases, scratch, .. } = s;
         let Case { layers, x, y, z, vectors, segments, .. } = &mut cases[case];
         let (gamma, beta) = (&vectors[..h], &vectors[h..2 * h]);
-        let plain = Epilogue { bias: Some(vectors), activation: Activation::None, residual: None };
+        let plain = Epilogue { bias: Some(vectors), ..Epilogue::default() };
         for layer in layers.iter() {
             if parts & 1 != 0 {
                 cpu::linear(x, m, &layer.qkv, plain, &mut y[..3 * m * h], scratch);
