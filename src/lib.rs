@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `wasm` | wasm-bindgen exports: translation, no logic |
 //! | [`tasks`] | by family, one file per task: input, model, post-processing, result type |
+//! | [`generate`] | decoding: options, processors, greedy, sampling, beams, stopping |
 //! | [`models`] | one file per architecture; names follow the checkpoint |
 //! | [`preprocess`] | text to token ids |
 //! | [`layers`] | what models are made of: embeddings, linear layers, norms, encoder blocks |
@@ -19,6 +20,7 @@
 pub mod checkpoint;
 pub mod cpu;
 pub mod error;
+pub mod generate;
 pub mod gpu;
 pub mod layers;
 pub mod models;

@@ -73,6 +73,11 @@ impl Config {
         self.fields.get(name).filter(|value| !value.is_null())
     }
 
+    /// The file has the field, be it null.
+    pub fn has(&self, name: &str) -> bool {
+        self.fields.contains_key(name)
+    }
+
     /// A size or a count: at least 1, at most what any real model could have.
     pub fn usize(&self, name: &str, default: Option<usize>) -> Result<usize> {
         let Some(value) = self.get(name) else {
