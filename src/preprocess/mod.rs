@@ -1,7 +1,8 @@
-//! Text to token ids, token ids to batches, and sound to samples.
+//! Text to token ids, token ids to batches, sound to samples, pictures to pixel values.
 
 pub mod audio;
 pub mod batch;
+pub mod image;
 pub mod offsets;
 pub mod tokenizer;
 
