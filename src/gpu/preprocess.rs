@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::{err, Code};
 
 /// The files that shaders include.
-const INCLUDES: [(&str, &str); 5] = [
+const INCLUDES: &[(&str, &str)] = &[
     ("lib/activation.wgsl", include_str!("../../shaders/lib/activation.wgsl")),
     ("lib/conv.wgsl", include_str!("../../shaders/lib/conv.wgsl")),
     ("lib/linear.wgsl", include_str!("../../shaders/lib/linear.wgsl")),
