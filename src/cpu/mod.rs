@@ -5,6 +5,7 @@
 
 mod attention;
 mod conv;
+mod deformable_attention;
 mod dot;
 mod gemm;
 mod math;
@@ -12,15 +13,20 @@ mod memory;
 mod norm;
 mod pack;
 mod quantize;
+mod resize;
 #[doc(hidden)]
 pub mod selftest;
 mod simd;
 mod tiles;
+mod window_attention;
 
-pub use attention::attention;
 pub use conv::{conv2d, Window};
+pub use attention::{attention, attention_kv, Columns};
+pub use deformable_attention::deformable_attention;
 pub use dot::Dot;
 pub use gemm::{linear, Activation, Epilogue, Scratch};
 pub use memory::{Buffer, Weight};
 pub use norm::layer_norm;
 pub use pack::PackedMatrix;
+pub use resize::{resize, Interpolation};
+pub use window_attention::{window_attention, Windows};

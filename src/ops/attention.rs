@@ -43,14 +43,55 @@ impl Op for Attention {
     fn encode(&self, io: &mut gpu::Encoder<'_>) -> Result<()> {
         let shape = io.out_shape();
         let (m, h) = (shape.rows(), shape.last());
-        let d = h / self.heads;
-        let d4 = d.div_ceil(4);
-        let Some([queries, keys]) = tiles(d4, io.caps().workgroup_memory as usize) else {
-            return Err(err!(Code::Unsupported, "attention heads of {d} do not fit this GPU")
-                .remedy("use device 'wasm'"));
+        let tiles = Tiles::of(h / self.heads, io)?;
+        let constants = tiles.constants((h / self.heads) % 4 == 0);
+        io.dispatch(gpu::Dispatch {
+            shader: &SHADER,
+            constants,
+            params: &[m as u32, self.heads as u32, self.scale.to_bits()],
+            bindings: &[(1, io.read(0)), (2, io.read(1)), (3, io.out())],
+            grid: [m.div_ceil(tiles.queries), self.heads],
+            // of one sequence; a ragged batch takes less
+            flops: gpu::flops([4, m, m, h]),
+        })
+    }
+}
+
+/// Lanes that share a pair of query rows.
+const LANES: usize = 8;
+
+/// How lib/attention.wgsl tiles heads of D.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tiles {
+    d: usize,
+    pub queries: usize,
+    keys: usize,
+}
+
+impl Tiles {
+    /// The largest tile of queries and keys that fits the workgroup memory.
+    pub fn of(d: usize, io: &gpu::Encoder<'_>) -> Result<Tiles> {
+        let memory = io.caps().workgroup_memory as usize;
+        // 4 more bytes per query: which of them a mask leaves without keys
+        let bytes = |[queries, keys]: [usize; 2]| {
+            16 * d.div_ceil(4) * (queries + keys) + 4 * queries * (keys + LANES + 1)
         };
-        let constants = gpu::Constants::new()
-            .flag("VEC4", d % 4 == 0)
+        match [[16, 32], [16, 16], [16, 8], [8, 8], [4, 8], [2, 8]]
+            .into_iter()
+            .find(|tile| bytes(*tile) <= memory)
+        {
+            Some([queries, keys]) => Ok(Tiles { d, queries, keys }),
+            None => Err(err!(Code::Unsupported, "attention heads of {d} do not fit this GPU")
+                .remedy("use device 'wasm'")),
+        }
+    }
+
+    /// The constants of lib/attention.wgsl; `vec4` where rows of heads can be read by fours.
+    pub fn constants(self, vec4: bool) -> gpu::Constants {
+        let Tiles { d, queries, keys } = self;
+        let d4 = d.div_ceil(4);
+        gpu::Constants::new()
+            .flag("VEC4", vec4)
             .set("D", d)
             .set("D4", d4)
             .set("QUERIES", queries)
@@ -61,27 +102,6 @@ impl Op for Attention {
             .set("QUERY_TILE", queries * d4)
             .set("KEY_TILE", keys * d4)
             .set("WEIGHT_TILE", queries * keys)
-            .set("PARTIALS", queries * LANES);
-        io.dispatch(gpu::Dispatch {
-            shader: &SHADER,
-            constants,
-            params: &[m as u32, self.heads as u32, self.scale.to_bits()],
-            bindings: &[(1, io.read(0)), (2, io.read(1)), (3, io.out())],
-            grid: [m.div_ceil(queries), self.heads],
-            // of one sequence; a ragged batch takes less
-            flops: gpu::flops([4, m, m, h]),
-        })
+            .set("PARTIALS", queries * LANES)
     }
-}
-
-/// Lanes that share a pair of query rows.
-const LANES: usize = 8;
-
-/// The largest tile of queries and keys that fits the workgroup memory, for heads of `d4` vec4s.
-fn tiles(d4: usize, memory: usize) -> Option<[usize; 2]> {
-    let bytes =
-        |[queries, keys]: [usize; 2]| 16 * d4 * (queries + keys) + 4 * queries * (keys + LANES);
-    [[16, 32], [16, 16], [16, 8], [8, 8], [4, 8], [2, 8]]
-        .into_iter()
-        .find(|tile| bytes(*tile) <= memory)
 }

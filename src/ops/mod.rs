@@ -4,10 +4,19 @@
 mod argmax;
 mod attention;
 mod conv2d;
+mod attention_kv;
+mod deformable_attention;
 mod embedding;
+mod gated_sum;
 mod gather_rows;
 mod layer_norm;
 mod linear;
+mod patch_merge;
+mod resize;
+mod scale;
 mod segment_mean;
+mod window_attention;
 
 pub use linear::{Affine, LinearOptions};
+pub use attention_kv::{AttentionKv, Columns};
+pub use window_attention::WindowAttention;

@@ -22,11 +22,12 @@ pub fn all(arithmetic: Arithmetic) -> Vec<Case> {
     gathers(&mut cases);
     segment_means(&mut cases);
     argmaxes(&mut cases);
+    super::maps::all(&mut cases);
     cases
 }
 
 /// Numbers that look like a model's: a bell curve from a seed.
-fn numbers(seed: u64, n: usize, scale: f32) -> Vec<f32> {
+pub(super) fn numbers(seed: u64, n: usize, scale: f32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut uniform = || {
         state ^= state << 13;

@@ -6,9 +6,11 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `cases` | the rows: shapes, formats, options |
+//! | `maps` | those of the ops over images, with their loops |
 //! | `reference` | the loops, and the error bound of each op with its reason |
 
 mod cases;
+mod maps;
 mod reference;
 
 use std::collections::BTreeMap;
@@ -189,7 +191,7 @@ impl fmt::Display for Report {
             cell.2 = cell.2.max(row.worst);
         }
         writeln!(f, "{}", self.device)?;
-        write!(f, "{:<14}", "op")?;
+        write!(f, "{:<22}", "op")?;
         for format in FORMATS {
             write!(f, "{:>16}", format.name())?;
         }
@@ -197,7 +199,7 @@ impl fmt::Display for Report {
         let mut ops: Vec<&str> = cells.keys().map(|(op, _)| *op).collect();
         ops.dedup();
         for op in ops {
-            write!(f, "{op:<14}")?;
+            write!(f, "{op:<22}")?;
             for format in FORMATS {
                 match cells.get(&(op, format.name())) {
                     Some((good, all, worst)) => {

@@ -13,7 +13,7 @@ use tareas::cpu::{Activation, Window};
 use tareas::tensor::{Format, Matrix, BLOCK};
 
 /// Unit roundoff of f32.
-const U: f64 = 1.0 / (1u64 << 24) as f64;
+pub(super) const U: f64 = 1.0 / (1u64 << 24) as f64;
 /// Unit roundoff of f16.
 const U_HALF: f64 = 1.0 / (1u64 << 11) as f64;
 
@@ -35,13 +35,22 @@ pub struct Reference {
 }
 
 impl Reference {
-    fn with_capacity(n: usize) -> Self {
+    pub(super) fn with_capacity(n: usize) -> Self {
         Reference { expected: Vec::with_capacity(n), bound: Vec::with_capacity(n) }
     }
 
-    fn push(&mut self, expected: f64, bound: f64) {
+    pub(super) fn push(&mut self, expected: f64, bound: f64) {
         self.expected.push(expected);
         self.bound.push(bound);
+    }
+
+    pub(super) fn extend(&mut self, other: Reference) {
+        self.expected.extend(other.expected);
+        self.bound.extend(other.bound);
+    }
+
+    pub(super) fn zeros(n: usize) -> Self {
+        Reference { expected: vec![0.0; n], bound: vec![0.0; n] }
     }
 }
 
