@@ -12,6 +12,7 @@ mod math;
 mod memory;
 mod norm;
 mod pack;
+mod product;
 mod quantize;
 mod resize;
 #[doc(hidden)]
@@ -28,5 +29,6 @@ pub use gemm::{linear, Activation, Epilogue, Scratch};
 pub use memory::{Buffer, Weight};
 pub use norm::layer_norm;
 pub use pack::PackedMatrix;
+pub use product::product;
 pub use resize::{resize, Interpolation};
 pub use window_attention::{window_attention, Windows};

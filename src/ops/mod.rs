@@ -1,6 +1,7 @@
 //! One op, one file: its shape rule (a method of the recorder), its CPU kernel call and its GPU
 //! recipe. The shader of the same name stands in `shaders/`.
 
+mod add;
 mod argmax;
 mod attention;
 mod conv2d;
@@ -12,9 +13,13 @@ mod gather_rows;
 mod layer_norm;
 mod linear;
 mod patch_merge;
+mod product;
 mod resize;
 mod scale;
 mod segment_mean;
+mod sine_positions;
+mod slice_rows;
+mod table;
 mod window_attention;
 
 pub use linear::{Affine, LinearOptions};

@@ -25,7 +25,8 @@ impl Op for Scale {
     }
 
     fn run(&self, io: &mut CpuIo<'_>) {
-        io.out.iter_mut().zip(io.f32(0)).for_each(|(out, x)| *out = self.0 * x);
+        let x = io.f32(0);
+        io.out.iter_mut().zip(x).for_each(|(out, x)| *out = self.0 * x);
     }
 
     fn encode(&self, io: &mut gpu::Encoder<'_>) -> Result<()> {

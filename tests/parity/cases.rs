@@ -9,7 +9,7 @@ use tareas::tensor::{Format, Matrix};
 use super::reference::{self, Arithmetic, Reference};
 use super::{Case, Input, Source};
 
-const FORMATS: [Format; 4] = [Format::F32, Format::F16, Format::Q8, Format::Q4];
+pub(super) const FORMATS: [Format; 4] = [Format::F32, Format::F16, Format::Q8, Format::Q4];
 
 /// Every row, for a device that multiplies by `arithmetic`.
 pub fn all(arithmetic: Arithmetic) -> Vec<Case> {
@@ -23,6 +23,7 @@ pub fn all(arithmetic: Arithmetic) -> Vec<Case> {
     segment_means(&mut cases);
     argmaxes(&mut cases);
     super::maps::all(&mut cases);
+    super::glue::all(&mut cases, arithmetic);
     cases
 }
 
@@ -38,7 +39,7 @@ pub(super) fn numbers(seed: u64, n: usize, scale: f32) -> Vec<f32> {
     (0..n).map(|_| scale * (uniform() + uniform() + uniform() + uniform()) * 1.73).collect()
 }
 
-fn matrix(seed: u64, format: Format, n: usize, k: usize) -> Matrix {
+pub(super) fn matrix(seed: u64, format: Format, n: usize, k: usize) -> Matrix {
     let mut matrix = Matrix::zeros(format, n, k);
     matrix.set_rows(0, &numbers(seed, n * k, 1.0 / (k as f32).sqrt()));
     matrix

@@ -16,7 +16,6 @@ pub fn all(cases: &mut Vec<Case>) {
     deformable_attentions(cases);
     resizes(cases);
     patch_merges(cases);
-    small_ones(cases);
 }
 
 /// Softmax attention of one query: scores and what they add up from, values; -> outputs, bounds.
@@ -438,47 +437,6 @@ fn patch_merges(cases: &mut Vec<Case>) {
             record: Box::new(|g, t| g.patch_merge(t[0])),
             expected: expected.expected,
             bound: expected.bound,
-        });
-    }
-}
-
-/// Gated sums and scaling: a product or two per element.
-fn small_ones(cases: &mut Vec<Case>) {
-    for (rows, c) in [(1, 1), (7, 12), (65, 3)] {
-        let [a, b] = [47, 48].map(|seed| numbers(seed, rows * c, 1.0));
-        let gates = numbers(49, rows * 2, 1.0);
-        let mut sum = Reference::with_capacity(rows * c);
-        let mut scaled = Reference::with_capacity(rows * c);
-        for i in 0..rows * c {
-            let gate = |j| f64::from(gates[i / c * 2 + j]);
-            let terms = [f64::from(a[i]) * gate(0), f64::from(b[i]) * gate(1)];
-            let all = terms[0].abs() + terms[1].abs();
-            sum.push(terms[0] + terms[1], 3.0 * U * all);
-            scaled.push(10.5 * f64::from(a[i]), 10.5 * U * f64::from(a[i].abs()));
-        }
-        cases.push(Case {
-            op: "scale",
-            label: format!("[{rows}, {c}]"),
-            format: Format::F32,
-            inputs: vec![(vec![rows, c], Input::F32(a.clone()))],
-            weights: Vec::new(),
-            record: Box::new(move |g, t| g.scale(t[0], 10.5, [rows * c])),
-            expected: scaled.expected,
-            bound: scaled.bound,
-        });
-        cases.push(Case {
-            op: "gated_sum",
-            label: format!("[{rows}, {c}]"),
-            format: Format::F32,
-            inputs: vec![
-                (vec![rows, c], Input::F32(a)),
-                (vec![rows, c], Input::F32(b)),
-                (vec![rows, 2], Input::F32(gates)),
-            ],
-            weights: Vec::new(),
-            record: Box::new(|g, t| g.gated_sum([t[0], t[1]], t[2])),
-            expected: sum.expected,
-            bound: sum.bound,
         });
     }
 }

@@ -6,10 +6,12 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `cases` | the rows: shapes, formats, options |
+//! | `glue` | those of the ops between, with their loops |
 //! | `maps` | those of the ops over images, with their loops |
 //! | `reference` | the loops, and the error bound of each op with its reason |
 
 mod cases;
+mod glue;
 mod maps;
 mod reference;
 
