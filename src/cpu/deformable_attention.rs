@@ -18,7 +18,7 @@ pub fn deformable_attention(
 ) {
     let m: usize = levels.iter().map(|[h, w]| h * w).sum();
     let taps = levels.len() * points;
-    let h = if m == 0 { 0 } else { out.len() / m };
+    let h = out.len().checked_div(m).unwrap_or(0);
     let d = h.checked_div(heads).unwrap_or(0);
     if d == 0 || taps == 0 {
         return;
