@@ -21,8 +21,8 @@ mod simd;
 mod tiles;
 mod window_attention;
 
-pub use conv::{conv2d, Window};
 pub use attention::{attention, attention_kv, Columns};
+pub use conv::{conv2d, Window};
 pub use deformable_attention::deformable_attention;
 pub use dot::Dot;
 pub use gemm::{linear, Activation, Epilogue, Scratch};

@@ -4,8 +4,8 @@
 mod add;
 mod argmax;
 mod attention;
-mod conv2d;
 mod attention_kv;
+mod conv2d;
 mod deformable_attention;
 mod embedding;
 mod gated_sum;
@@ -22,6 +22,6 @@ mod slice_rows;
 mod table;
 mod window_attention;
 
-pub use linear::{Affine, LinearOptions};
 pub use attention_kv::{AttentionKv, Columns};
+pub use linear::{Affine, LinearOptions};
 pub use window_attention::WindowAttention;
