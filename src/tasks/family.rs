@@ -5,11 +5,13 @@ use std::future::Future;
 
 use serde_json::Value;
 
+use super::audio::AudioPipeline;
 use super::text::{TextEncoder, TextPipeline};
 use super::{AbortHandle, Host, Input, Task, TaskOutput};
 use crate::checkpoint::{Config, Manifest};
 use crate::error::Result;
 use crate::gpu::WeightShape;
+use crate::models::AudioModel;
 use crate::plan::Runtime;
 
 /// The small files of a repository, by name: config.json, the tokenizer's, the preprocessor's.
@@ -69,8 +71,9 @@ macro_rules! families {
             $( $name, )*
         }
 
-        /// A model of one of the families.
+        /// A model of one of the families. There is one, so its size does not matter.
         #[derive(Debug)]
+        #[allow(clippy::large_enum_variant)]
         pub enum AnyFamily {
             $( $name($pipeline), )*
         }
@@ -149,4 +152,5 @@ macro_rules! families {
 
 families! {
     Text(TextPipeline<TextEncoder>),
+    Audio(AudioPipeline<AudioModel>),
 }

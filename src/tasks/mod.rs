@@ -4,11 +4,13 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`text`] | tasks on texts, one file each |
+//! | [`audio`] | tasks on sound: recognition, classification, listening |
 //! | `family` | what every kind of model does to be loaded and run |
 //! | `loader` | from a repository's files to a [`Model`] |
 //! | `registry` | the tasks, and which checkpoints serve them |
 //! | `host` | what a running call may ask of its caller |
 
+pub mod audio;
 mod family;
 mod host;
 mod io;

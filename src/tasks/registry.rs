@@ -14,6 +14,8 @@ pub enum Task {
     FillMask,
     FeatureExtraction,
     NextSentencePrediction,
+    AutomaticSpeechRecognition,
+    AudioClassification,
 }
 
 struct Row {
@@ -38,6 +40,23 @@ const fn row(
 
 /// The first task of a class is what its checkpoints were made for.
 const TASKS: &[Row] = &[
+    // Before the texts', whose class names end alike.
+    row(
+        Task::AutomaticSpeechRecognition,
+        &["automatic-speech-recognition", "asr"],
+        Kind::Audio,
+        &["ForCTC"],
+    ),
+    row(
+        Task::AudioClassification,
+        &["audio-classification"],
+        Kind::Audio,
+        &[
+            "Wav2Vec2ForSequenceClassification",
+            "HubertForSequenceClassification",
+            "WavLMForSequenceClassification",
+        ],
+    ),
     row(
         Task::TextClassification,
         &["text-classification", "sentiment-analysis"],
@@ -148,7 +167,7 @@ mod tests {
             assert_eq!(row.task.id(), row.ids[0], "one row for each task");
         }
         // Not in the table only if somebody forgot it: the last of the enum is.
-        assert_eq!(TASKS.len(), Task::NextSentencePrediction as usize + 1);
+        assert_eq!(TASKS.len(), Task::AudioClassification as usize + 1);
         assert_eq!(Task::from_id("ner").unwrap(), Task::TokenClassification);
         assert!(Task::from_id("no-such-task").unwrap_err().remedy.contains("fill-mask"));
     }

@@ -21,8 +21,12 @@ impl Quantizer {
             return Err(error.remedy("dtypes: fp16, q8, q4").into());
         };
         let config = Config::parse(config_json)?;
-        let head = tasks::text::head(tasks::task_of(config.architecture().unwrap_or_default()));
-        Ok(Quantizer(Packer::new(models::text_manifest(&config, head)?, format)))
+        let task = tasks::task_of(config.architecture().unwrap_or_default());
+        let manifest = match task.kind() {
+            tasks::Kind::Text => models::text_manifest(&config, tasks::text::head(task))?,
+            tasks::Kind::Audio => models::audio_manifest(&config, tasks::audio::head(task)?)?,
+        };
+        Ok(Quantizer(Packer::new(manifest, format)))
     }
 
     pub fn begin_weights(&mut self, name: &str, bytes_total: f64) -> Result<(), JsValue> {

@@ -32,7 +32,8 @@ pub fn head(task: Task) -> Head {
         Task::QuestionAnswering => Head::Question,
         Task::FillMask => Head::Masked,
         Task::NextSentencePrediction => Head::NextSentence,
-        Task::FeatureExtraction => Head::Encoder,
+        // Feature extraction; the tasks of other families do not come here.
+        _ => Head::Encoder,
     }
 }
 
@@ -120,6 +121,7 @@ impl<E: Encoder> TextPipeline<E> {
             Task::QuestionAnswering => TaskOutput::Json(task!(question_answering)),
             Task::FillMask => TaskOutput::Json(task!(fill_mask)),
             Task::NextSentencePrediction => TaskOutput::Json(task!(next_sentence_prediction)),
+            other => return Err(err!(Code::Internal, "{} is no task on texts", other.id())),
         })
     }
 }
