@@ -107,6 +107,7 @@ export async function bundle(out, wasmDir, { minify = true } = {}) {
     one('index.ts', 'index', { plugins: [external('core.js')] }),
     one('core.ts', 'core'),
     one('worker.ts', 'worker'),
+    one('media/worklet.ts', 'worklet'),
     one('index.ts', 'inline', { swaps: { 'inline-service.js': 'inline-static.ts' } }),
     one('index.ts', 'node', { ...node, plugins: [external('node-core.js')] }),
     one('core.ts', 'node-core', node),
@@ -148,6 +149,7 @@ function packageJson() {
         default: './inline.js',
       },
       './worker': './worker.js',
+      './worklet': './worklet.js',
       './tareas.simd.wasm': './tareas.simd.wasm',
       './tareas.relaxed.wasm': './tareas.relaxed.wasm',
       './package.json': './package.json',
@@ -212,6 +214,7 @@ async function main() {
   sizes(out, [
     'index.js',
     'worker.js',
+    'worklet.js',
     'core.js',
     'inline.js',
     'node.js',

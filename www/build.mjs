@@ -63,7 +63,7 @@ async function copyPackage() {
   const manifest = JSON.parse(await readFile(join(pkg, 'package.json'), 'utf8'));
   await mkdir(join(dist, 'tareas'));
   for (const name of await readdir(pkg)) {
-    if (/^(index|worker|core)\.js$|\.wasm$|^LICENSE$/.test(name))
+    if (/^(index|worker|worklet|core)\.js$|\.wasm$|^LICENSE$/.test(name))
       await cp(join(pkg, name), join(dist, 'tareas', name));
   }
   return manifest.exports['.'].browser.replace(/^\.\//, '');

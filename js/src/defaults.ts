@@ -9,4 +9,6 @@ export const DEFAULT_MODELS: Readonly<Record<keyof TaskCalls, string>> = {
   'fill-mask': 'google-bert/bert-base-uncased',
   'feature-extraction': 'sentence-transformers/all-MiniLM-L6-v2',
   'next-sentence-prediction': 'google-bert/bert-base-uncased',
+  'automatic-speech-recognition': 'facebook/wav2vec2-base-960h',
+  'audio-classification': 'superb/wav2vec2-base-superb-ks',
 };

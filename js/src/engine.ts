@@ -10,7 +10,9 @@ export type TaskId =
   | 'question-answering'
   | 'fill-mask'
   | 'feature-extraction'
-  | 'next-sentence-prediction';
+  | 'next-sentence-prediction'
+  | 'automatic-speech-recognition'
+  | 'audio-classification';
 
 export type Device = 'auto' | 'webgpu' | 'wasm';
 export type DType = 'auto' | 'fp32' | 'fp16' | 'q8' | 'q4';

@@ -57,6 +57,8 @@ export interface Environment {
   wasmBuild: 'auto' | 'simd' | 'relaxed';
   /** The worker module, where it is not beside this module. */
   workerUrl: string | URL | null;
+  /** The module that captures a microphone, where it is not beside this module. */
+  workletUrl: string | URL | null;
   /** What is written to the console. Default `silent`: everything is also an event or an error. */
   logLevel: LogLevel;
 }
@@ -86,6 +88,7 @@ export const env: Environment = {
   wasmUrl: null,
   wasmBuild: 'auto',
   workerUrl: null,
+  workletUrl: null,
   logLevel: 'silent',
 };
 

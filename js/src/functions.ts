@@ -1,7 +1,17 @@
 import { abortable } from './client.js';
-import { CALL_OPTIONS, type CallOptions, type TextPair } from './tasks/common.js';
+import { CALL_OPTIONS, type CallOptions, type EngineRun, type TextPair } from './tasks/common.js';
 import { TareasError } from './errors.js';
+import { RUN, type ListenOptions, ListenSession } from './listen.js';
+import type { AudioInput } from './media/audio.js';
 import { pipeline, type Pipeline, type PipelineOptions } from './pipeline.js';
+import type { AudioClassificationOptions } from './tasks/audio-classification.js';
+import {
+  listenWith,
+  LISTEN_OPTIONS,
+  type ListenSource,
+  type SpeechRecognitionOptions,
+  type Transcript,
+} from './tasks/automatic-speech-recognition.js';
 import type { FeatureExtractionOptions, FeatureExtractionResult } from './tasks/feature-extraction.js';
 import type { FillMaskOptions, FillMaskResult } from './tasks/fill-mask.js';
 import { resolveTask, type TaskCalls, type TaskName } from './tasks/index.js';
@@ -217,4 +227,54 @@ export function nextSentence(
 export function nextSentence(first: unknown, second?: unknown, options?: object): Promise<unknown> {
   if (Array.isArray(first)) return call('next-sentence-prediction', [first], second as object | undefined);
   return call('next-sentence-prediction', [first, second], options);
+}
+
+/** What was said, and with `return_timestamps` when. */
+export function transcribe(
+  audio: AudioInput,
+  options?: WithModel<SpeechRecognitionOptions>,
+): Promise<Transcript>;
+export function transcribe(
+  audios: readonly AudioInput[],
+  options?: WithModel<SpeechRecognitionOptions>,
+): Promise<Transcript[]>;
+export function transcribe(audio: unknown, options?: object): Promise<unknown> {
+  return call('automatic-speech-recognition', [audio], options);
+}
+
+/**
+ * Listens to the microphone, or to another source, until it is stopped. The model loads while the
+ * first words are spoken; they wait for it.
+ */
+export function listen(source?: ListenSource | null, options: WithModel<ListenOptions> = {}): ListenSession {
+  const own: Record<string, unknown> = {};
+  const other: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(options)) {
+    ((LISTEN_OPTIONS as readonly string[]).includes(name) ? own : other)[name] = value;
+  }
+  const { load } = split('automatic-speech-recognition', other);
+  const { signal } = own as ListenOptions;
+  const loading = acquire('automatic-speech-recognition', load, signal);
+  loading.catch(() => {});
+  return listenWith(
+    async (input, settings, signal) => {
+      const loaded = (await loading) as unknown as { [RUN]: EngineRun };
+      return loaded[RUN](input, settings, signal);
+    },
+    source,
+    own,
+  );
+}
+
+/** Labels of a sound: a command, a language, whatever the model was trained for. */
+export function classifyAudio(
+  audio: AudioInput,
+  options?: WithModel<AudioClassificationOptions>,
+): Promise<LabelScore[]>;
+export function classifyAudio(
+  audios: readonly AudioInput[],
+  options?: WithModel<AudioClassificationOptions>,
+): Promise<LabelScore[][]>;
+export function classifyAudio(audio: unknown, options?: object): Promise<unknown> {
+  return call('audio-classification', [audio], options);
 }

@@ -15,13 +15,16 @@ export { TareasError, type ErrorCode } from './errors.js';
 export type * from './events.js';
 export {
   answerQuestion,
+  classifyAudio,
   classifyText,
   configure,
   disposeAll,
   embed,
   fillMask,
   findEntities,
+  listen,
   nextSentence,
+  transcribe,
   zeroShot,
   type WithModel,
 } from './functions.js';
@@ -33,6 +36,18 @@ export {
   type PipelineMembers,
   type PipelineOptions,
 } from './pipeline.js';
+export type { FinalWord, ListenOptions, ListenSession, ListenUpdate } from './listen.js';
+export type { AudioInput, RawAudio } from './media/audio.js';
+export type { AudioBlock, CaptureEnd } from './media/microphone.js';
+export { toSrt, toVtt, type SubtitleOptions, type Timed } from './subtitles.js';
+export type { AudioClassificationOptions } from './tasks/audio-classification.js';
+export type {
+  ListenSource,
+  SpeechRecognitionOptions,
+  Transcript,
+  TranscriptAlternative,
+  TranscriptChunk,
+} from './tasks/automatic-speech-recognition.js';
 export type { CallOptions, TextPair, WholeTextOptions } from './tasks/common.js';
 export type { FeatureExtractionOptions, FeatureExtractionResult } from './tasks/feature-extraction.js';
 export type { FillMaskOptions, FillMaskPrediction, FillMaskResult } from './tasks/fill-mask.js';

@@ -193,7 +193,8 @@ async function callPipeline(
     throw new TareasError('input', 'signal has to be an AbortSignal');
   }
   if (isEmptyBatch(definition, call)) return [];
-  const raw = await client.run(call.input, options, { signal });
+  const input = definition.prepare ? await definition.prepare(call.input, signal) : call.input;
+  const raw = await client.run(input, options, { signal });
   return definition.result ? definition.result(raw, call) : raw;
 }
 
@@ -211,7 +212,9 @@ function callable(client: Client, definition: TaskDefinition, model: string): un
     [ASYNC_DISPOSE]: () => client.dispose(),
   };
   const call = (...args: unknown[]) => callPipeline(client, definition, args);
-  return Object.assign(call, members);
+  const run = (input: unknown, options: unknown, signal?: AbortSignal) =>
+    client.run(input, options, { signal });
+  return Object.assign(call, members, definition.members?.(run));
 }
 
 /**

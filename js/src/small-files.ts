@@ -13,6 +13,8 @@ const TEXT: SmallFiles = {
   oneOf: [['tokenizer.json'], ['vocab.txt']],
 };
 
+const SOUND: SmallFiles = { optional: [], oneOf: [['preprocessor_config.json']] };
+
 const FILES: Record<TaskId, SmallFiles> = {
   'text-classification': TEXT,
   'zero-shot-classification': TEXT,
@@ -21,6 +23,11 @@ const FILES: Record<TaskId, SmallFiles> = {
   'fill-mask': TEXT,
   'feature-extraction': TEXT,
   'next-sentence-prediction': TEXT,
+  'automatic-speech-recognition': {
+    optional: ['tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json'],
+    oneOf: [['preprocessor_config.json', 'vocab.json']],
+  },
+  'audio-classification': SOUND,
 };
 
 export function smallFiles(task: TaskId): SmallFiles {

@@ -168,7 +168,7 @@ describe('tarball', () => {
       'node-worker.js',
       'node.js',
     ];
-    const rest = ['package.json', 'tareas.relaxed.wasm', 'tareas.simd.wasm', 'worker.js'];
+    const rest = ['package.json', 'tareas.relaxed.wasm', 'tareas.simd.wasm', 'worker.js', 'worklet.js'];
     const optional = new Set(['README.md']);
     assert.deepEqual(
       files.filter((name) => !optional.has(name)).sort(),

@@ -31,6 +31,9 @@ export interface Call {
   options: Record<string, unknown>;
 }
 
+/** Runs the engine once, after the calls before. */
+export type EngineRun = (input: unknown, options: unknown, signal?: AbortSignal) => Promise<unknown>;
+
 /** One task: how its calls are read. */
 export interface TaskDefinition {
   id: TaskId;
@@ -38,6 +41,10 @@ export interface TaskDefinition {
   options: readonly string[];
   /** Reads positional arguments, the last of which may be the options. */
   read(args: readonly unknown[]): Call;
+  /** Reads what takes time, after {@link read}: downloads, files, what the browser decodes. */
+  prepare?(input: unknown, signal?: AbortSignal): Promise<unknown>;
+  /** What a pipeline of this task has besides being callable; `run` runs the engine. */
+  members?(run: EngineRun): object;
   /** Makes the public result of the engine's. */
   result?(raw: unknown, call: Call): unknown;
 }

@@ -1,5 +1,7 @@
 import { TareasError } from '../errors.js';
 import { nearest } from '../nearest.js';
+import { audioClassification, type AudioClassificationCall } from './audio-classification.js';
+import { automaticSpeechRecognition, type SpeechRecognitionCall } from './automatic-speech-recognition.js';
 import type { TaskDefinition } from './common.js';
 import { featureExtraction, type FeatureExtractionCall } from './feature-extraction.js';
 import { fillMaskTask, type FillMaskCall } from './fill-mask.js';
@@ -18,6 +20,8 @@ export interface TaskCalls {
   'fill-mask': FillMaskCall;
   'feature-extraction': FeatureExtractionCall;
   'next-sentence-prediction': NextSentenceCall;
+  'automatic-speech-recognition': SpeechRecognitionCall;
+  'audio-classification': AudioClassificationCall;
 }
 
 /** Other names of tasks, as in transformers. */
@@ -25,6 +29,7 @@ export interface TaskAliases {
   'sentiment-analysis': 'text-classification';
   ner: 'token-classification';
   embeddings: 'feature-extraction';
+  asr: 'automatic-speech-recognition';
 }
 
 /** Every name that `pipeline()` takes. */
@@ -36,6 +41,7 @@ const ALIASES: TaskAliases = {
   'sentiment-analysis': 'text-classification',
   ner: 'token-classification',
   embeddings: 'feature-extraction',
+  asr: 'automatic-speech-recognition',
 };
 
 const TASKS: Record<keyof TaskCalls, TaskDefinition> = {
@@ -46,6 +52,8 @@ const TASKS: Record<keyof TaskCalls, TaskDefinition> = {
   'fill-mask': fillMaskTask,
   'feature-extraction': featureExtraction,
   'next-sentence-prediction': nextSentencePrediction,
+  'automatic-speech-recognition': automaticSpeechRecognition,
+  'audio-classification': audioClassification,
 };
 
 export function resolveTask(task: string): TaskDefinition {
