@@ -6,6 +6,7 @@
 mod attention;
 mod conv;
 mod deformable_attention;
+mod depthwise;
 mod dot;
 mod gemm;
 mod math;
@@ -24,6 +25,7 @@ mod window_attention;
 pub use attention::{attention, attention_kv, Columns};
 pub use conv::{conv2d, Window};
 pub use deformable_attention::deformable_attention;
+pub use depthwise::{depthwise_conv2d, max_pool2d};
 pub use dot::Dot;
 pub use gemm::{linear, Activation, Epilogue, Scratch};
 pub use memory::{Buffer, Weight};

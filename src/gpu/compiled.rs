@@ -31,6 +31,8 @@ pub struct Compiled {
     slots: Vec<Buffer>,
     /// The parameters of all dispatches; bind groups refer to it.
     _uniforms: Buffer,
+    /// Values that the plan knows; bind groups refer to them too.
+    _constants: Vec<Buffer>,
     dispatches: Vec<Ready>,
     /// Where all outputs are read back through.
     staging: Option<Staging>,
@@ -89,7 +91,7 @@ impl Device {
             slots.push(self.buffer(bytes, usage)?);
         }
 
-        let encoded = self.encode(&plan, &slots, weights)?;
+        let (encoded, constants) = self.encode(&plan, &slots, weights)?;
 
         let mut params = vec![0u8; (encoded.len() * PARAMS_STRIDE).max(PARAMS_STRIDE)];
         for (block, dispatch) in params.chunks_exact_mut(PARAMS_STRIDE).zip(&encoded) {
@@ -131,10 +133,20 @@ impl Device {
             bytes => Some(self.staging(bytes)?),
         };
         let slot_bytes: usize = slots.iter().map(|s| s.size() as usize).sum();
-        let bytes = slot_bytes + params.len() + out_bytes;
+        let constant_bytes: usize = constants.iter().map(|s| s.size() as usize).sum();
+        let bytes = slot_bytes + constant_bytes + params.len() + out_bytes;
         self.check()?;
         let profile = RefCell::new(None);
-        Ok(Compiled { plan, slots, _uniforms: uniforms, dispatches, staging, profile, bytes })
+        Ok(Compiled {
+            plan,
+            slots,
+            _uniforms: uniforms,
+            _constants: constants,
+            dispatches,
+            staging,
+            profile,
+            bytes,
+        })
     }
 
     /// Compiles the pipelines that a plan will need while its weights, one shape per id, are still
@@ -154,14 +166,15 @@ impl Device {
         plan: &Plan,
         slots: &[Buffer],
         weights: &Weights<Weight>,
-    ) -> Result<Vec<Encoded>> {
+    ) -> Result<(Vec<Encoded>, Vec<Buffer>)> {
+        let (encoded, constants) = (Vec::new(), Vec::new());
         let mut encoder =
-            Encoder { device: self, plan, slots, weights, step: 0, encoded: Vec::new() };
+            Encoder { device: self, plan, slots, weights, step: 0, encoded, constants };
         for (i, step) in plan.steps.iter().enumerate() {
             encoder.step = i;
             step.op.encode(&mut encoder)?;
         }
-        Ok(encoder.encoded)
+        Ok((encoder.encoded, encoder.constants))
     }
 
     fn staging(&self, bytes: usize) -> Result<Staging> {

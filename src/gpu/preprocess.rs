@@ -21,6 +21,7 @@ const INCLUDES: &[(&str, &str)] = &[
     ("lib/order.wgsl", include_str!("../../shaders/lib/order.wgsl")),
     ("lib/reduce.wgsl", include_str!("../../shaders/lib/reduce.wgsl")),
     ("lib/weights.wgsl", include_str!("../../shaders/lib/weights.wgsl")),
+    ("lib/window.wgsl", include_str!("../../shaders/lib/window.wgsl")),
 ];
 
 /// Expands `source` (of the file `name`) under `constants`.

@@ -2,7 +2,7 @@
 
 use crate::checkpoint::Scope;
 use crate::cpu::Activation;
-use crate::ops::LinearOptions;
+use crate::ops::{Affine, LinearOptions};
 use crate::plan::{Recorder, Tensor, WeightId};
 
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +46,12 @@ impl Linear {
         }
     }
 
+    /// Like [`Linear::stacked`], without biases.
+    pub fn stacked_unbiased(scope: &Scope, names: &[&str], n: usize, k: usize) -> Self {
+        let weights = names.iter().map(|name| format!("{name}.weight")).collect::<Vec<_>>();
+        Linear { weight: scope.stacked(&weights, n, k), bias: None, n: names.len() * n, k }
+    }
+
     /// A layer whose weight is another layer's table (tied embeddings), with a bias of its own.
     pub fn tied(weight: WeightId, bias: WeightId, n: usize, k: usize) -> Self {
         Linear { weight, bias: Some(bias), n, k }
@@ -59,6 +65,19 @@ impl Linear {
     /// `activation(x Wᵀ + b)`.
     pub fn activate(&self, g: &mut Recorder, x: Tensor, activation: Activation) -> Tensor {
         let options = LinearOptions { activation, ..LinearOptions::default() };
+        g.linear(x, self.weight, self.bias, [self.n, self.k], options)
+    }
+
+    /// `(x Wᵀ + b) * gain + residual`: a block's end under a layer scale.
+    pub fn add_scaled(
+        &self,
+        g: &mut Recorder,
+        x: Tensor,
+        gain: WeightId,
+        residual: Tensor,
+    ) -> Tensor {
+        let (affine, residual) = (Affine::Gain(gain), Some(residual));
+        let options = LinearOptions { affine, residual, ..LinearOptions::default() };
         g.linear(x, self.weight, self.bias, [self.n, self.k], options)
     }
 

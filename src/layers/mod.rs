@@ -1,10 +1,12 @@
 //! What models are made of: small structs that name their weights in the checkpoint and record
 //! their ops. No arithmetic and no data here.
 
+mod conv2d;
 mod layer_norm;
 mod linear;
 mod post_norm;
 
+pub use conv2d::Conv2d;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use post_norm::{PostNormLayer, PostNormNames, PostNormSizes};
@@ -20,9 +22,12 @@ pub fn activation(name: &str) -> Result<Activation> {
         "gelu_new" | "gelu_pytorch_tanh" => Activation::GeluNew,
         "relu" => Activation::Relu,
         "tanh" => Activation::Tanh,
+        "sigmoid" => Activation::Sigmoid,
         other => {
             let error = err!(Code::Unsupported, "the activation {other:?} in config.json");
-            return Err(error.remedy("known: gelu, gelu_new, gelu_pytorch_tanh, relu, tanh"));
+            return Err(
+                error.remedy("known: gelu, gelu_new, gelu_pytorch_tanh, relu, tanh, sigmoid")
+            );
         }
     })
 }

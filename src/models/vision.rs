@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::checkpoint::{Config, Manifest};
+use super::{convnext, resnet, vit};
+use crate::checkpoint::{Config, Manifest, Scope};
 use crate::error::Result;
 use crate::gpu::WeightShape;
 use crate::plan::{HostValue, Outputs, PlanKey, Recorder, Runtime, Tensor};
@@ -100,23 +101,43 @@ impl<T> VisionOutput<T> {
 
 /// A model of a known architecture.
 #[derive(Debug)]
-enum Net {}
+enum Net {
+    Vit(vit::Vit),
+    ResNet(resnet::ResNet),
+    ConvNext(convnext::ConvNext),
+}
 
 impl Net {
     /// The registry: one line per architecture. Returns what the checkpoint must hold.
-    #[allow(clippy::match_single_binding)]
     fn new(config: &Config, head: VisionHead) -> Result<(Self, Manifest)> {
-        let _ = head;
-        match config.model_type()? {
+        Ok(match config.model_type()? {
+            name @ ("vit" | "deit") => {
+                let root = Scope::root(if name == "vit" { "vit" } else { "deit" }, vit::SKIP);
+                (Net::Vit(vit::Vit::new(config, &root, head)?), root.manifest())
+            }
+            "resnet" => {
+                let root = Scope::root(resnet::BASE, resnet::SKIP);
+                (Net::ResNet(resnet::ResNet::new(config, &root, head)?), root.manifest())
+            }
+            name @ ("convnext" | "convnextv2") => {
+                let base = if name == "convnext" { "convnext" } else { "convnextv2" };
+                let root = Scope::root(base, convnext::SKIP);
+                (Net::ConvNext(convnext::ConvNext::new(config, &root, head)?), root.manifest())
+            }
             other => {
                 let error = err!(Code::Unsupported, "model_type {other:?} in config.json");
-                Err(error.remedy("vision models known here: none yet"))
+                return Err(error
+                    .remedy("vision models known here: vit, deit, resnet, convnext, convnextv2"));
             }
-        }
+        })
     }
 
-    fn forward(&self, _g: &mut Recorder, _x: &VisionInputs) -> VisionOutput {
-        match *self {}
+    fn forward(&self, g: &mut Recorder, x: &VisionInputs) -> VisionOutput {
+        match self {
+            Net::Vit(net) => net.forward(g, x),
+            Net::ResNet(net) => net.forward(g, x),
+            Net::ConvNext(net) => net.forward(g, x),
+        }
     }
 }
 

@@ -24,6 +24,7 @@ pub fn all(arithmetic: Arithmetic) -> Vec<Case> {
     argmaxes(&mut cases);
     super::maps::all(&mut cases);
     super::glue::all(&mut cases, arithmetic);
+    cases.extend(super::images::all());
     cases
 }
 

@@ -7,11 +7,13 @@
 //! |---|---|
 //! | `cases` | the rows: shapes, formats, options |
 //! | `glue` | those of the ops between, with their loops |
-//! | `maps` | those of the ops over images, with their loops |
+//! | `images` | those of depthwise convolutions, pooling, class tokens |
+//! | `maps` | those of the other ops over images, with their loops |
 //! | `reference` | the loops, and the error bound of each op with its reason |
 
 mod cases;
 mod glue;
+mod images;
 mod maps;
 mod reference;
 

@@ -29,6 +29,7 @@ pub struct Arithmetic {
 }
 
 /// An op's output and the bound on each of its values.
+#[derive(Default)]
 pub struct Reference {
     pub expected: Vec<f64>,
     pub bound: Vec<f64>,
@@ -79,7 +80,7 @@ fn erf(x: f64) -> f64 {
     sum * std::f64::consts::FRAC_2_SQRT_PI
 }
 
-fn activate(activation: Activation, x: f64) -> f64 {
+pub fn activate(activation: Activation, x: f64) -> f64 {
     match activation {
         Activation::None => x,
         Activation::Gelu => 0.5 * x * (1.0 + erf(x / std::f64::consts::SQRT_2)),
