@@ -200,7 +200,7 @@ fn every_layout_becomes_rows_of_a_device() {
     let tensors = everything_in_a_file();
     let bytes = file(&tensors);
     for chunk in [1, 6, 1000, bytes.len()] {
-        let weights = read_as(everything(), &[bytes.clone()], chunk, Some(Format::F32)).unwrap();
+        let weights = read_as(everything(), std::slice::from_ref(&bytes), chunk, Some(Format::F32)).unwrap();
         assert_eq!(weights.len(), 15);
         let of = |name: &str| of(&tensors, name);
         assert_eq!(rows(&weights[&0]), turned(&of("c_attn.weight"), 34, 35));
@@ -284,7 +284,7 @@ fn packs_hold_every_layout_bit_by_bit() {
                 }
             }
             let names = safetensors::SafeTensors::deserialize(&pack[0]).unwrap();
-            let has = |name: &str| names.names().iter().any(|n| *n == name);
+            let has = |name: &str| names.names().contains(&name);
             assert!(has("net.pos.weight") && has("net.bn.running_var"));
             assert!(has("net.shared.weight") && !has("net.encoder.embed.weight"));
             assert!(!has("net.bn.num_batches_tracked") && !has("net.h.0.attn.bias"));
