@@ -200,7 +200,8 @@ fn every_layout_becomes_rows_of_a_device() {
     let tensors = everything_in_a_file();
     let bytes = file(&tensors);
     for chunk in [1, 6, 1000, bytes.len()] {
-        let weights = read_as(everything(), std::slice::from_ref(&bytes), chunk, Some(Format::F32)).unwrap();
+        let weights =
+            read_as(everything(), std::slice::from_ref(&bytes), chunk, Some(Format::F32)).unwrap();
         assert_eq!(weights.len(), 15);
         let of = |name: &str| of(&tensors, name);
         assert_eq!(rows(&weights[&0]), turned(&of("c_attn.weight"), 34, 35));

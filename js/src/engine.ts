@@ -119,16 +119,20 @@ export interface EngineModel {
 }
 
 export interface EngineQuantizer {
+  add_file(name: string, bytes: Uint8Array): void;
+  /** After the small files, before the weights. */
+  open(): void;
   begin_weights(name: string, bytesTotal: number): void;
   push_weights(chunk: Uint8Array): void;
   end_weights(): void;
+  /** What `write` throws is thrown on, as it is. */
   finish(write: (chunk: Uint8Array) => void): void;
   free(): void;
 }
 
 export interface Engine {
   Loader: new (options: LoaderOptions) => EngineLoader;
-  Quantizer: new (configJson: Uint8Array, dtype: 'fp16' | 'q8' | 'q4') => EngineQuantizer;
+  Quantizer: new (dtype: 'fp16' | 'q8' | 'q4') => EngineQuantizer;
   version(): string;
   relaxed(): boolean;
 }

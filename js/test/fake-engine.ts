@@ -241,6 +241,8 @@ class FakeLoader implements EngineLoader {
 }
 
 class FakeQuantizer {
+  add_file(): void {}
+  open(): void {}
   begin_weights(): void {}
   push_weights(): void {}
   end_weights(): void {}

@@ -1,7 +1,16 @@
 /** The built package in Node: loading, recovery, memory, the command line, processes that end. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
@@ -177,6 +186,16 @@ describe('package', () => {
       assert.equal(cli('quantize', source, '--dtype', dtype, '--out', out, '--force').status, 0);
       assert.ok(statSync(join(out, 'model.safetensors')).size > 0);
     }
+  });
+
+  it('says why a pack could not be written', { skip: process.platform !== 'linux' }, () => {
+    // Every write to /dev/full fails as on a full disk.
+    const out = temp();
+    symlinkSync('/dev/full', join(out, 'model.safetensors.part'));
+    const source = join(GOLDENS, 'bert-encoder');
+    const { status, stderr } = cli('quantize', source, '--dtype', 'q8', '--out', out, '--force');
+    assert.equal(status, 1);
+    assert.match(stderr, /ENOSPC/);
   });
 
   it('explains itself on the command line', () => {

@@ -5,8 +5,8 @@
 //! [`Loader::finish`]. Whatever is wrong is said at the first moment it can be known: a wrong head
 //! before anything is downloaded, a missing tensor as soon as the header is complete.
 
-use super::{AnyFamily, Files, Task};
-use crate::checkpoint::{Config, Index, Reader};
+use super::{task_of, AnyFamily, Files, Task};
+use crate::checkpoint::{Config, Index, Packer, Reader};
 use crate::error::Result;
 use crate::gpu::{self, WeightShape};
 use crate::plan::Runtime;
@@ -78,11 +78,7 @@ impl Loader {
 
     /// Reads the small files and makes the device.
     pub async fn open(&mut self) -> Result<Opened> {
-        let Some(config) = self.files.get("config.json") else {
-            let error = err!(Code::Config, "config.json is missing");
-            return Err(error.remedy("every Hugging Face repository has one; check the model id"));
-        };
-        let config = Config::parse(config)?;
+        let config = config(&self.files)?;
         let model_type = config.model_type()?.to_string();
         let architecture = config.architecture().unwrap_or_default().to_string();
         let task = self.options.task;
@@ -184,6 +180,23 @@ impl Loader {
         family.warm_up().await?;
         Ok(Model { task: self.options.task, format, family })
     }
+}
+
+fn config(files: &Files) -> Result<Config> {
+    let Some(config) = files.get("config.json") else {
+        let error = err!(Code::Config, "config.json is missing");
+        return Err(error.remedy("every Hugging Face repository has one; check the model id"));
+    };
+    Config::parse(config)
+}
+
+/// What makes a quantized pack of the repository whose small files are `files`: of the weights
+/// that the task it was made for declares, and of what else its checkpoint holds.
+pub fn packer(files: &Files, format: Format) -> Result<Packer> {
+    let config = config(files)?;
+    let task = task_of(config.architecture().unwrap_or_default());
+    let (_, manifest) = AnyFamily::open(task.kind(), task, &config, files)?;
+    Ok(Packer::new(manifest, format))
 }
 
 /// A loaded model that serves one task.

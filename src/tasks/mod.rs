@@ -22,7 +22,7 @@ pub mod text;
 pub use family::{AnyFamily, Family, Files, Kind};
 pub use host::{Answer, Host, Silent};
 pub use io::Strings;
-pub use loader::{DeviceChoice, LoadOptions, Loader, Model, Opened};
+pub use loader::{packer, DeviceChoice, LoadOptions, Loader, Model, Opened};
 pub use registry::{task_of, Task};
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -19,6 +19,8 @@ export interface QuantizeOptions {
 const WEIGHTS = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
 const PIECE = 1 << 20;
+/** What the engine reads, to know the model: its config, tokenizer and preprocessor. */
+const READ = /\.(json|txt|model)$/;
 /** What goes along: the repository's own words and its licence. */
 const COPIED = /\.(json|txt|md|model)$|^(licen[cs]e|notice|copying)/i;
 
@@ -126,7 +128,10 @@ export async function quantize({ from, to, dtype, force }: QuantizeOptions): Pro
     throw usage(`${to} is not empty`, 'choose another --out, or pass --force to replace what is there');
 
   const engine = await startEngine({ simd, relaxed }, engineSettings());
-  const quantizer = new engine.Quantizer(new Uint8Array(await readFile(join(source, 'config.json'))), dtype);
+  const quantizer = new engine.Quantizer(dtype);
+  for (const name of names.filter((name) => READ.test(name) && name !== INDEX))
+    quantizer.add_file(name, new Uint8Array(await readFile(join(source, name))));
+  quantizer.open();
   mkdirSync(target, { recursive: true });
   const before = await feed(quantizer, source, files);
   const after = writePack(quantizer, join(target, WEIGHTS));
