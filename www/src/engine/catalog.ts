@@ -96,6 +96,8 @@ export const MODELS: Record<TaskId, [ModelChoice, ...ModelChoice[]]> = {
     hub('google-bert/bert-base-uncased', 'Google', 440),
   ],
   'next-sentence-prediction': [hub('google-bert/bert-base-uncased', 'Google', 440)],
+  'automatic-speech-recognition': [hub('facebook/wav2vec2-base-960h', 'Facebook', 378)],
+  'audio-classification': [hub('superb/wav2vec2-base-superb-ks', 'SUPERB', 378)],
 };
 
 /** The same model, however it was chosen. */

@@ -5,6 +5,8 @@ import { nextSentence } from './next-sentence.js';
 import type { AnyPanel } from './panel.js';
 import { question } from './question.js';
 import { search } from './search.js';
+import { sounds } from './sounds.js';
+import { speech } from './speech.js';
 import { similarity } from './similarity.js';
 import { zeroShot } from './zero-shot.js';
 
@@ -18,4 +20,6 @@ export const PANELS: [AnyPanel, ...AnyPanel[]] = [
   question,
   fillMask,
   nextSentence,
+  speech,
+  sounds,
 ];
