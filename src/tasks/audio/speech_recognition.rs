@@ -16,7 +16,7 @@ options! {
     /// Options of speech recognition.
     Options {
         /// `"char"` or `"word"`: the result has `chunks` with their times.
-        return_timestamps: Option<Timestamps> = None,
+        return_timestamps: Option<Value> = None,
         /// Seconds that the model hears at a time; 0 is all at once.
         chunk_length_s: f64 = 0.0,
         /// Seconds of a chunk that overlap its neighbours: one number, or left and right. Absent
@@ -51,6 +51,17 @@ options! {
 const MAX_BEAMS: usize = 10_000;
 
 impl Options {
+    /// The unit of times. Python refuses `true` for models of this kind, and so do we.
+    fn unit(&self) -> Result<Option<Unit>> {
+        match &self.return_timestamps {
+            None | Some(Value::Null | Value::Bool(false)) => Ok(None),
+            Some(value) if value == "char" => Ok(Some(Unit::Char)),
+            Some(value) if value == "word" => Ok(Some(Unit::Word)),
+            Some(other) => Err(err!(Code::Input, "return_timestamps is {other}")
+                .remedy("a CTC model gives 'char' or 'word' timestamps")),
+        }
+    }
+
     /// What beam search looks for; none: greedy.
     fn search(&mut self) -> Result<Option<Search>> {
         let default =
@@ -88,16 +99,8 @@ impl Options {
     }
 }
 
-/// The unit of times. Python refuses `true` for models of this kind, and so do we.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-pub enum Timestamps {
-    Unit(Unit),
-    Flag(bool),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// The unit of times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     Char,
     Word,
@@ -177,14 +180,7 @@ pub(super) async fn run<M: SpeechModel>(
     input: Input,
     mut options: Options,
 ) -> Result<Value> {
-    let unit = match options.return_timestamps {
-        Some(Timestamps::Unit(unit)) => Some(unit),
-        None | Some(Timestamps::Flag(false)) => None,
-        Some(Timestamps::Flag(true)) => {
-            return Err(err!(Code::Input, "return_timestamps is true")
-                .remedy("a CTC model gives 'char' or 'word' timestamps"))
-        }
-    };
+    let unit = options.unit()?;
     let search = options.search()?;
     if search.is_some() && unit == Some(Unit::Char) {
         return Err(err!(Code::Input, "return_timestamps is 'char' with beam search")
