@@ -1,4 +1,4 @@
-// out[m] (+)= table[index[m]]: one table, or one chunk of its rows, per dispatch; any format.
+// out[m] (+)= scale table[index[m] + offset]: one table, or one chunk of its rows, per dispatch; any format.
 // Called by src/ops/embedding.rs. ADD: this is not the first table.
 //
 // One thread per four elements of a row; a row outside this chunk is another dispatch's.
@@ -9,6 +9,8 @@ struct Params {
     k4s: u32,    // columns of the table (h padded to a multiple of 32) / 4
     first: u32,  // first row of this chunk
     count: u32,  // rows of this chunk
+    offset: u32,
+    scale: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -30,11 +32,11 @@ fn main(
     if m >= params.rows {
         return;
     }
-    let row = index[m] - params.first; // wraps past count for a row before the chunk
+    let row = index[m] + params.offset - params.first; // wraps past count for a row before the chunk
     if row >= params.count {
         return;
     }
-    let v = decode4(fetch4(row, k4, params.k4s));
+    let v = params.scale * decode4(fetch4(row, k4, params.k4s));
 #for i in 0..4
     if k4 * 4u + ${i}u < params.h {
 #if ADD

@@ -1,5 +1,4 @@
-// activate(x), by the constant ACTIVATION: none, gelu, gelu_new, relu, tanh,
-// sigmoid.
+// activate(x), by the constant ACTIVATION: none, gelu, gelu_new, relu, silu, tanh, sigmoid.
 
 #if ACTIVATION == gelu
 // Abramowitz and Stegun 7.1.26: absolute error 1.5e-7.
@@ -27,6 +26,9 @@ fn activate(x: f32) -> f32 {
     return 0.5 * x * (1.0 + safe_tanh(0.7978845608 * (x + 0.044715 * x * x * x)));
 #elif ACTIVATION == relu
     return max(x, 0.0);
+#elif ACTIVATION == silu
+    let e = exp(-abs(x)); // never overflows
+    return x * select(1.0, e, x < 0.0) / (1.0 + e);
 #elif ACTIVATION == tanh
     return safe_tanh(x);
 #elif ACTIVATION == sigmoid

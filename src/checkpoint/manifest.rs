@@ -39,6 +39,8 @@ pub struct Declared {
     pub layout: Layout,
     /// What the parts are made into.
     pub fold: Fold,
+    /// A checkpoint may lack it; the model then knows what stands for it.
+    pub optional: bool,
 }
 
 /// Everything a model needs from a checkpoint, in the order of its weight ids.
@@ -91,7 +93,12 @@ impl Scope {
     fn parts(&self, names: &[impl AsRef<str>], rows: usize, cols: usize, kind: Kind) -> Declared {
         let names = names.iter().map(|name| self.join(name.as_ref())).collect();
         let (instead, layout, fold) = (Vec::new(), Layout::Rows, Fold::None);
-        Declared { names, instead, rows, cols, kind, layout, fold }
+        Declared { names, instead, rows, cols, kind, layout, fold, optional: false }
+    }
+
+    /// Weights declared so far, through this scope and all its relatives: the next id.
+    pub fn declared(&self) -> usize {
+        self.manifest.borrow().weights.len()
     }
 
     /// A matrix `[n, k]` in the model's format.
@@ -118,6 +125,12 @@ impl Scope {
     /// A vector `[n]`, f32.
     pub fn vector(&self, name: &str, n: usize) -> WeightId {
         self.declare(self.parts(&[name], n, 1, Kind::Vector))
+    }
+
+    /// A vector `[n]` that a checkpoint may lack.
+    pub fn optional_vector(&self, name: &str, n: usize) -> WeightId {
+        let parts = self.parts(&[name], n, 1, Kind::Vector);
+        self.declare(Declared { optional: true, ..parts })
     }
 
     /// Vectors `[n]` each, one after the other.

@@ -38,6 +38,8 @@ pub struct Names {
     aliases: BTreeMap<String, Place>,
     /// The name that was chosen of those a weight may have, by its order.
     chosen: BTreeMap<usize, usize>,
+    /// Weights that a file may lack.
+    optional: Vec<usize>,
     /// The base model's prefix with its dot; empty where there is none.
     base: String,
     skip: &'static [&'static str],
@@ -62,7 +64,9 @@ impl Names {
         let base =
             if manifest.base.is_empty() { String::new() } else { format!("{}.", manifest.base) };
         let (aliases, chosen) = (BTreeMap::new(), BTreeMap::new());
-        Names { declared, aliases, chosen, base, skip: manifest.skip }
+        let all = manifest.weights.iter().enumerate();
+        let optional = all.filter(|(_, w)| w.optional).map(|(weight, _)| weight).collect();
+        Names { declared, aliases, chosen, optional, base, skip: manifest.skip }
     }
 
     /// Learns from a header which tensors stand in for tied ones: a file holds shared memory once,
@@ -164,7 +168,8 @@ impl Names {
             let whole = has(Piece::Whole) || has(Piece::Gain) && has(Piece::Direction);
             let half = has(Piece::Gain) || has(Piece::Direction);
             // Of a weight norm its whole is named, or what its other half lacks.
-            if !whole && order == 0 && !has(piece) && half != (piece == Piece::Whole) {
+            let optional = self.optional.contains(&weight);
+            if !whole && !optional && order == 0 && !has(piece) && half != (piece == Piece::Whole) {
                 missing.entry((weight, part)).or_insert(name.as_str());
             }
         }

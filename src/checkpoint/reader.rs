@@ -287,7 +287,8 @@ impl Reader {
     pub fn finish_with_others(self) -> Result<(Format, Vec<Other>)> {
         let complete = |w: &Option<Assembly>| w.as_ref().is_some_and(Assembly::is_taken);
         let weights = self.weights.iter().zip(&self.manifest.weights);
-        let incomplete = weights.filter(|(w, _)| !complete(w)).flat_map(|(_, d)| &d.names);
+        let incomplete =
+            weights.filter(|(w, d)| !complete(w) && !d.optional).flat_map(|(_, d)| &d.names);
         let names: Vec<&str> = incomplete.map(String::as_str).collect();
         if !names.is_empty() {
             let names = listed(&names);

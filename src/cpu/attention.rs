@@ -227,7 +227,7 @@ impl<'a> Core<'a> {
 
 /// A row of scores to `e^(scale (s - max))` in place; returns their sum. Lanes past `length` are
 /// overwritten and count for nothing.
-fn exp_row(row: &mut [f32], length: usize, scale: f32) -> f32 {
+pub(super) fn exp_row(row: &mut [f32], length: usize, scale: f32) -> f32 {
     row[length..].fill(f32::MIN);
     let mut most = splat(f32::MIN);
     for four in row.chunks_exact(4) {

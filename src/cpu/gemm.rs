@@ -23,6 +23,8 @@ pub enum Activation {
     /// The tanh approximation: Hugging Face's `gelu_new` and `gelu_pytorch_tanh`.
     GeluNew,
     Relu,
+    /// `x / (1 + e^-x)`: Hugging Face's `silu` and `swish`.
+    Silu,
     Tanh,
     Sigmoid,
 }
@@ -35,6 +37,7 @@ impl Activation {
             Activation::Gelu => "gelu",
             Activation::GeluNew => "gelu_new",
             Activation::Relu => "relu",
+            Activation::Silu => "silu",
             Activation::Tanh => "tanh",
             Activation::Sigmoid => "sigmoid",
         }
@@ -79,6 +82,8 @@ pub struct Scratch {
     pub(super) patches: Vec<f32>,
     /// One panel, unpacked for the tiles; and attention's keys, values and scores.
     pub(super) panel: Vec<f32>,
+    /// Where the rows of a cache are.
+    pub(crate) rows: Vec<u32>,
 }
 
 /// `out = activation(x Wᵀ + b) + residual`, x `[M, K]`, W `[N, K]`, out `[M, N]`.
@@ -267,6 +272,7 @@ impl Call<'_> {
             Activation::Gelu => self.store(tile, row, panel, |v| Activation::Gelu.vector(v)),
             Activation::GeluNew => self.store(tile, row, panel, |v| Activation::GeluNew.vector(v)),
             Activation::Relu => self.store(tile, row, panel, |v| Activation::Relu.vector(v)),
+            Activation::Silu => self.store(tile, row, panel, |v| Activation::Silu.vector(v)),
             Activation::Tanh => self.store(tile, row, panel, |v| Activation::Tanh.vector(v)),
             Activation::Sigmoid => self.store(tile, row, panel, |v| Activation::Sigmoid.vector(v)),
         }

@@ -89,6 +89,7 @@ impl Activation {
                 madd(half, t, half)
             }
             Activation::Relu => max(splat(0.0), x),
+            Activation::Silu => div(x, add(splat(1.0), exp(sub(splat(0.0), x)))),
             Activation::Tanh => tanh(x),
             // beyond ±87 the exponential is clamped, and the sigmoid 0 or 1 to f32
             Activation::Sigmoid => div(splat(1.0), add(splat(1.0), exp(sub(splat(0.0), x)))),

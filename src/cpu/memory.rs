@@ -62,6 +62,14 @@ impl Buffer {
         }
     }
 
+    /// More elements, zeroed; those it has stay.
+    pub fn grow(&mut self, len: usize) {
+        match self {
+            Buffer::F32(v) => v.resize(len, 0.0),
+            Buffer::U32(v) => v.resize(len, 0),
+        }
+    }
+
     pub fn f32(&self) -> &[f32] {
         match self {
             Buffer::F32(v) => v,

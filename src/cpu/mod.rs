@@ -4,6 +4,7 @@
 //! build can split one call over workers without touching them.
 
 mod attention;
+mod cached;
 mod conv;
 mod deformable_attention;
 mod depthwise;
@@ -23,13 +24,14 @@ mod tiles;
 mod window_attention;
 
 pub use attention::{attention, attention_kv, Columns};
+pub use cached::{attend, Heads, Keys};
 pub use conv::{conv2d, Window};
 pub use deformable_attention::deformable_attention;
 pub use depthwise::{depthwise_conv2d, max_pool2d};
 pub use dot::Dot;
 pub use gemm::{linear, Activation, Epilogue, Scratch};
 pub use memory::{Buffer, Weight};
-pub use norm::layer_norm;
+pub use norm::{layer_norm, rms_norm};
 pub use pack::PackedMatrix;
 pub use product::product;
 pub use resize::{resize, Interpolation};

@@ -33,6 +33,21 @@ pub fn layer_norm(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32, out: &mut [f
     }
 }
 
+/// `out = scale x / sqrt(mean(x²) + eps) * gamma` per row; x and out `[M, H]`, gamma `[H]`.
+pub fn rms_norm(x: &[f32], gamma: &[f32], eps: f32, scale: f32, out: &mut [f32]) {
+    let h = gamma.len();
+    if h == 0 {
+        return;
+    }
+    for (x, out) in x.chunks_exact(h).zip(out.chunks_exact_mut(h)) {
+        let mean = fold(x, |sum, v| madd(v, v, sum), 0.0) / h as f32;
+        let r = scale / (mean + eps).sqrt();
+        for ((out, x), g) in out.iter_mut().zip(x).zip(gamma) {
+            *out = x * r * g;
+        }
+    }
+}
+
 /// Sums `f` over a row in four accumulators; lanes past the row's end hold `fill`, of which `f`
 /// adds nothing.
 #[inline(always)]

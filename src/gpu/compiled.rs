@@ -3,17 +3,20 @@
 //! Everything a run needs is made here once: one buffer per slot, the parameters of all dispatches
 //! in one uniform buffer, and bind groups with their offsets baked in (dynamic offsets take a slow
 //! path in browsers). A run writes the inputs, replays the dispatches in one pass, copies the
-//! outputs to one staging buffer, submits once and maps it.
+//! outputs to one staging buffer, submits once and maps it. Runs may be submitted ahead of reading:
+//! each waiting one holds a staging buffer of the plan. States are buffers of the runtime; when one
+//! has grown, the bind groups that hold it are made again.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::device::{Buffer, Device};
-use super::encoder::{Encoded, Encoder};
+use super::encoder::{Binding, Encoded, Encoder};
 use super::read_back::Staging;
 use super::{Weight, WeightShape};
 use crate::error::Result;
 use crate::plan::{check_inputs, HostValue, Outputs, Plan, StepTiming, Weights};
+use crate::tensor::DType;
 use crate::{err, Code};
 
 /// Parameter blocks stand this far apart: the default and largest
@@ -28,14 +31,19 @@ const FLOPS_PER_SUBMIT: u64 = 32_000_000_000;
 #[derive(Debug)]
 pub struct Compiled {
     plan: Plan,
-    slots: Vec<Buffer>,
+    slots: Vec<Rc<Buffer>>,
+    /// The slots of the plan's states, in its order.
+    states: Vec<usize>,
     /// The parameters of all dispatches; bind groups refer to it.
-    _uniforms: Buffer,
+    uniforms: Buffer,
     /// Values that the plan knows; bind groups refer to them too.
     _constants: Vec<Buffer>,
     dispatches: Vec<Ready>,
-    /// Where all outputs are read back through.
-    staging: Option<Staging>,
+    /// Name, type and bytes of each output, as they stand in a staging buffer.
+    layout: Rc<[(String, DType, usize)]>,
+    /// Where outputs are read back through: one, and one more per run that was submitted while
+    /// all others waited to be read.
+    stagings: RefCell<Vec<Rc<Staging>>>,
     profile: RefCell<Option<Rc<Profile>>>,
     bytes: usize,
 }
@@ -48,6 +56,24 @@ struct Ready {
     grid: [u32; 2],
     step: usize,
     flops: u64,
+    /// For a dispatch on states: what its bind group is made of.
+    rebind: Option<(wgpu::BindGroupLayout, Vec<(u32, Binding)>)>,
+}
+
+/// A submitted run that was not yet read.
+#[derive(Debug)]
+pub struct Pending {
+    staging: Option<Rc<Staging>>,
+    layout: Rc<[(String, DType, usize)]>,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(staging) = &self.staging {
+            staging.release();
+            staging.busy.set(false);
+        }
+    }
 }
 
 /// Timestamps around each dispatch; made by the first run that is timed.
@@ -72,15 +98,29 @@ impl Compiled {
 
 impl Device {
     /// Compiles a plan: every buffer, pipeline and bind group a run needs.
-    pub fn compile(&self, plan: Plan, weights: &Weights<Weight>) -> Result<Compiled> {
+    /// `states` are the buffers of the plan's states, in its order.
+    pub fn compile(
+        &self,
+        plan: Plan,
+        weights: &Weights<Weight>,
+        states: &[Rc<Buffer>],
+    ) -> Result<Compiled> {
         self.check()?;
+        let slot_of = |id: crate::plan::ValueId| plan.values[id.index()].slot.index();
+        let state_slots: Vec<usize> = plan.states.iter().map(|(_, id)| slot_of(*id)).collect();
         let usage = wgpu::BufferUsages::STORAGE
             | wgpu::BufferUsages::COPY_SRC
             | wgpu::BufferUsages::COPY_DST;
         let limit = self.caps().max_binding as usize;
         let mut slots = Vec::with_capacity(plan.slots.len());
-        for slot in &plan.slots {
+        let mut slot_bytes = 0;
+        for (i, slot) in plan.slots.iter().enumerate() {
             let bytes = slot.len * slot.dtype.size();
+            let state = state_slots.iter().position(|s| *s == i).and_then(|at| states.get(at));
+            if let Some(state) = state {
+                slots.push(state.clone());
+                continue;
+            }
             if bytes > limit {
                 return Err(err!(
                     Code::OutOfMemory,
@@ -88,7 +128,11 @@ impl Device {
                 )
                 .remedy("pass fewer or shorter inputs at once (batch_size), or use device 'wasm'"));
             }
-            slots.push(self.buffer(bytes, usage)?);
+            slots.push(Rc::new(self.buffer(bytes, usage)?));
+            slot_bytes += bytes;
+        }
+        for (id, values) in &plan.constants {
+            self.write(&slots[slot_of(*id)], 0, bytemuck::cast_slice(values));
         }
 
         let (encoded, constants) = self.encode(&plan, &slots, weights)?;
@@ -106,47 +150,77 @@ impl Device {
             .into_iter()
             .enumerate()
             .map(|(i, dispatch)| {
-                let block = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                    buffer: &uniforms,
-                    offset: (i * PARAMS_STRIDE) as u64,
-                    size: std::num::NonZeroU64::new(PARAMS_STRIDE as u64),
-                });
-                let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: block }];
-                entries.extend(dispatch.bindings.iter().map(|(binding, b)| wgpu::BindGroupEntry {
-                    binding: *binding,
-                    resource: b.resource(),
-                }));
-                let bind_group = self.bind_group(&dispatch.pipeline.layout, &entries);
-                Ready {
-                    pipeline: dispatch.pipeline.pipeline,
-                    bind_group,
-                    grid: dispatch.grid,
-                    step: dispatch.step,
-                    flops: dispatch.flops,
-                }
+                let Encoded { pipeline, bindings, grid, step, flops, .. } = dispatch;
+                let bind_group = self.tie(&pipeline.layout, &uniforms, i, &bindings);
+                let on_state = bindings.iter().any(|(_, b)| b.is_slot(&state_slots));
+                let rebind = on_state.then_some((pipeline.layout, bindings));
+                Ready { pipeline: pipeline.pipeline, bind_group, grid, step, flops, rebind }
             })
             .collect();
 
-        let out_bytes: usize = plan.outputs.iter().map(|(_, id)| plan.bytes_of(*id)).sum();
-        let staging = match out_bytes {
-            0 => None,
-            bytes => Some(self.staging(bytes)?),
+        let output = |(name, id): &(String, crate::plan::ValueId)| {
+            (name.clone(), plan.values[id.index()].dtype, plan.bytes_of(*id))
         };
-        let slot_bytes: usize = slots.iter().map(|s| s.size() as usize).sum();
+        let layout: Rc<[_]> = plan.outputs.iter().map(output).collect();
+        let out_bytes: usize = layout.iter().map(|(_, _, bytes)| bytes).sum();
+        let stagings = match out_bytes {
+            0 => Vec::new(),
+            bytes => vec![Rc::new(self.staging(bytes)?)],
+        };
         let constant_bytes: usize = constants.iter().map(|s| s.size() as usize).sum();
         let bytes = slot_bytes + constant_bytes + params.len() + out_bytes;
         self.check()?;
-        let profile = RefCell::new(None);
         Ok(Compiled {
             plan,
             slots,
-            _uniforms: uniforms,
+            states: state_slots,
+            uniforms,
             _constants: constants,
             dispatches,
-            staging,
-            profile,
+            layout,
+            stagings: RefCell::new(stagings),
+            profile: RefCell::new(None),
             bytes,
         })
+    }
+
+    /// The bind group of dispatch `i`: its block of parameters, and its buffers.
+    fn tie(
+        &self,
+        layout: &wgpu::BindGroupLayout,
+        uniforms: &Buffer,
+        i: usize,
+        bindings: &[(u32, Binding)],
+    ) -> wgpu::BindGroup {
+        let block = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer: uniforms,
+            offset: (i * PARAMS_STRIDE) as u64,
+            size: std::num::NonZeroU64::new(PARAMS_STRIDE as u64),
+        });
+        let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: block }];
+        entries.extend(bindings.iter().map(|(binding, b)| wgpu::BindGroupEntry {
+            binding: *binding,
+            resource: b.resource(),
+        }));
+        self.bind_group(layout, &entries)
+    }
+
+    /// Ties the plan to the buffers that its states are in now; does nothing where none has grown.
+    pub fn rebind(&self, compiled: &mut Compiled, states: &[Rc<Buffer>]) {
+        for (&slot, state) in compiled.states.iter().zip(states) {
+            if Rc::ptr_eq(&compiled.slots[slot], state) {
+                continue;
+            }
+            compiled.slots[slot] = state.clone();
+            for (i, dispatch) in compiled.dispatches.iter_mut().enumerate() {
+                let Some((layout, bindings)) = &mut dispatch.rebind else { continue };
+                let changed =
+                    bindings.iter_mut().filter_map(|(_, b)| b.rebind(slot, state).then_some(()));
+                if changed.count() > 0 {
+                    dispatch.bind_group = self.tie(layout, &compiled.uniforms, i, bindings);
+                }
+            }
+        }
     }
 
     /// Compiles the pipelines that a plan will need while its weights, one shape per id, are still
@@ -154,7 +228,7 @@ impl Device {
     pub fn prepare(&self, plan: &Plan, weights: &[WeightShape]) -> Result<()> {
         let placeholders = weights.iter().map(|shape| self.placeholder(*shape));
         let weights = placeholders.collect::<Result<Weights<Weight>>>()?;
-        let slot = |_| self.buffer(0, wgpu::BufferUsages::STORAGE);
+        let slot = |_| Ok(Rc::new(self.buffer(0, wgpu::BufferUsages::STORAGE)?));
         let slots = plan.slots.iter().map(slot).collect::<Result<Vec<_>>>()?;
         self.encode(plan, &slots, &weights)?;
         self.check()
@@ -164,7 +238,7 @@ impl Device {
     fn encode(
         &self,
         plan: &Plan,
-        slots: &[Buffer],
+        slots: &[Rc<Buffer>],
         weights: &Weights<Weight>,
     ) -> Result<(Vec<Encoded>, Vec<Buffer>)> {
         let (encoded, constants) = (Vec::new(), Vec::new());
@@ -191,28 +265,12 @@ impl Device {
         inputs: &[(&str, HostValue<'_>)],
         timings: Option<&mut Vec<StepTiming>>,
     ) -> Result<Outputs> {
-        self.check()?;
-        let plan = &compiled.plan;
-        check_inputs(plan, inputs)?;
-        let Some(staging) = &compiled.staging else {
-            return Ok(Outputs::default());
-        };
-        staging.release();
-        for (name, id) in &plan.inputs {
-            if let Some((_, given)) = inputs.iter().find(|(n, _)| n == name) {
-                let slot = &compiled.slots[plan.values[id.index()].slot.index()];
-                match given {
-                    HostValue::F32(v) => self.write(slot, 0, bytemuck::cast_slice(v)),
-                    HostValue::U32(v) => self.write(slot, 0, bytemuck::cast_slice(v)),
-                }
-            }
-        }
         let profile = match timings {
             Some(_) if self.caps().timestamps => Some(self.profile(compiled)?),
             _ => None,
         };
-        self.submit(compiled, &staging.buffer, profile.as_deref());
-        let outputs = self.read_outputs(compiled, staging).await?;
+        let pending = self.start(compiled, inputs, profile.as_deref())?;
+        let outputs = self.read(pending).await?;
         if let Some(timings) = timings {
             timings.clear();
             if let Some(profile) = &profile {
@@ -222,8 +280,56 @@ impl Device {
         Ok(outputs)
     }
 
+    /// Starts a run; [`Device::read`] waits for it.
+    pub fn submit(&self, compiled: &Compiled, inputs: &[(&str, HostValue<'_>)]) -> Result<Pending> {
+        self.start(compiled, inputs, None)
+    }
+
+    fn start(
+        &self,
+        compiled: &Compiled,
+        inputs: &[(&str, HostValue<'_>)],
+        profile: Option<&Profile>,
+    ) -> Result<Pending> {
+        self.check()?;
+        let plan = &compiled.plan;
+        check_inputs(plan, inputs)?;
+        for (name, id) in &plan.inputs {
+            if let Some((_, given)) = inputs.iter().find(|(n, _)| n == name) {
+                let slot = &compiled.slots[plan.values[id.index()].slot.index()];
+                self.write(slot, 0, given.bytes());
+            }
+        }
+        let staging = self.free_staging(compiled)?;
+        self.encode_run(compiled, staging.as_deref(), profile);
+        Ok(Pending { staging, layout: compiled.layout.clone() })
+    }
+
+    /// A staging buffer that no waiting run holds; none for a plan without outputs.
+    fn free_staging(&self, compiled: &Compiled) -> Result<Option<Rc<Staging>>> {
+        let bytes = compiled.layout.iter().map(|(_, _, bytes)| bytes).sum();
+        if bytes == 0 {
+            return Ok(None);
+        }
+        let mut stagings = compiled.stagings.borrow_mut();
+        let staging = match stagings.iter().find(|s| !s.busy.get()) {
+            Some(staging) => staging.clone(),
+            None => {
+                stagings.push(Rc::new(self.staging(bytes)?));
+                stagings[stagings.len() - 1].clone()
+            }
+        };
+        staging.busy.set(true);
+        Ok(Some(staging))
+    }
+
     /// Encodes and submits one run.
-    fn submit(&self, compiled: &Compiled, staging: &wgpu::Buffer, profile: Option<&Profile>) {
+    fn encode_run(
+        &self,
+        compiled: &Compiled,
+        staging: Option<&Staging>,
+        profile: Option<&Profile>,
+    ) {
         let plan = &compiled.plan;
         let mut encoder = self.encoder();
         match profile {
@@ -273,30 +379,32 @@ impl Device {
             }
         }
         let mut at = 0;
-        for (_, id) in &plan.outputs {
-            let slot = &compiled.slots[plan.values[id.index()].slot.index()];
-            let bytes = plan.bytes_of(*id) as u64;
-            encoder.copy_buffer_to_buffer(slot, 0, staging, at, bytes);
-            at += bytes;
+        if let Some(staging) = staging {
+            for (_, id) in &plan.outputs {
+                let slot = &compiled.slots[plan.values[id.index()].slot.index()];
+                let bytes = plan.bytes_of(*id) as u64;
+                encoder.copy_buffer_to_buffer(slot, 0, &staging.buffer, at, bytes);
+                at += bytes;
+            }
         }
         self.submit_encoder(encoder);
         self.count(|c| c.dispatches += compiled.dispatches.len());
     }
 
-    async fn read_outputs(&self, compiled: &Compiled, staging: &Staging) -> Result<Outputs> {
-        let plan = &compiled.plan;
-        self.map(staging).await?;
+    /// Waits for a run and reads its outputs.
+    pub async fn read(&self, pending: Pending) -> Result<Outputs> {
         let mut outputs = Outputs::default();
-        {
-            let view = staging.buffer.get_mapped_range(..).map_err(|e| unreadable(&e))?;
-            let mut at = 0;
-            for (name, id) in &plan.outputs {
-                let bytes = plan.bytes_of(*id);
-                outputs.push(name, plan.values[id.index()].dtype, &view[at..at + bytes]);
-                at += bytes;
-            }
+        let Some(staging) = &pending.staging else {
+            return Ok(outputs);
+        };
+        self.map(staging).await?;
+        let view = staging.buffer.get_mapped_range(..).map_err(|e| unreadable(&e))?;
+        let mut at = 0;
+        for (name, dtype, bytes) in &*pending.layout {
+            outputs.push(name, *dtype, &view[at..at + bytes]);
+            at += bytes;
         }
-        staging.release();
+        drop(view);
         self.count(|c| c.read_backs += 1);
         Ok(outputs)
     }

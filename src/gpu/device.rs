@@ -29,7 +29,7 @@ pub struct DeviceOptions {
 /// A GPU buffer whose memory goes back when it is dropped. In the browser a dropped handle alone
 /// keeps its memory until a garbage collection that knows nothing of its size.
 #[derive(Debug)]
-pub(super) struct Buffer(wgpu::Buffer);
+pub struct Buffer(wgpu::Buffer);
 
 impl std::ops::Deref for Buffer {
     type Target = wgpu::Buffer;
@@ -268,6 +268,40 @@ impl Device {
             usage,
             mapped_at_creation: false,
         })))
+    }
+
+    /// The memory of the state `name`, `len` elements of four bytes; it starts with what `from`
+    /// holds.
+    pub(crate) fn state_buffer(
+        &self,
+        name: &str,
+        len: usize,
+        from: Option<&Buffer>,
+    ) -> Result<Buffer> {
+        let (bytes, limit) = (4 * len, self.caps().max_binding as usize);
+        if bytes > limit {
+            return Err(err!(
+                Code::OutOfMemory,
+                "the cache {name:?} needs {bytes} bytes; this GPU binds {limit} at once"
+            )
+            .remedy("generate fewer sequences at once or shorter ones, or use device 'wasm'"));
+        }
+        let usage = wgpu::BufferUsages::STORAGE
+            | wgpu::BufferUsages::COPY_SRC
+            | wgpu::BufferUsages::COPY_DST;
+        let buffer = self.buffer(bytes, usage)?;
+        if let Some(from) = from {
+            let mut encoder = self.encoder();
+            encoder.copy_buffer_to_buffer(from, 0, &buffer, 0, from.size());
+            self.submit_encoder(encoder);
+        }
+        self.check()?;
+        Ok(buffer)
+    }
+
+    /// Overwrites a part of a state, from element `offset` on.
+    pub(crate) fn write_state(&self, buffer: &Buffer, offset: usize, bytes: &[u8]) {
+        self.write(buffer, 4 * offset as u64, bytes);
     }
 
     /// Writes `bytes` (a multiple of 4) at `offset`.

@@ -21,6 +21,8 @@ pub struct Binding {
     offset: u64,
     bytes: u64,
     access: Access,
+    /// The slot of the plan that it is, if it is one.
+    slot: Option<usize>,
 }
 
 /// One dispatch of an op.
@@ -55,7 +57,7 @@ pub(super) struct Encoded {
 pub struct Encoder<'a> {
     pub(super) device: &'a Device,
     pub(super) plan: &'a Plan,
-    pub(super) slots: &'a [Buffer],
+    pub(super) slots: &'a [Rc<Buffer>],
     pub(super) weights: &'a Weights<Weight>,
     pub(super) step: usize,
     pub(super) encoded: Vec<Encoded>,
@@ -94,7 +96,12 @@ impl Encoder<'_> {
 
     fn value(&self, id: ValueId, access: Access) -> Binding {
         let slot = self.plan.values[id.index()].slot.index();
-        whole(&self.slots[slot], access)
+        Binding { slot: Some(slot), ..whole(&self.slots[slot], access) }
+    }
+
+    /// State `i` of those that the step updates, with all the capacity it has.
+    pub fn state(&self, i: usize) -> Binding {
+        self.value(self.current().states[i], Access::ReadWrite)
     }
 
     /// A buffer of the plan's own that holds `words`.
@@ -166,10 +173,23 @@ impl Encoder<'_> {
 }
 
 fn whole(buffer: &wgpu::Buffer, access: Access) -> Binding {
-    Binding { buffer: buffer.clone(), offset: 0, bytes: buffer.size(), access }
+    Binding { buffer: buffer.clone(), offset: 0, bytes: buffer.size(), access, slot: None }
 }
 
 impl Binding {
+    /// Binds the new buffer of `slot` if this is that slot; says whether it is.
+    pub(super) fn rebind(&mut self, slot: usize, buffer: &wgpu::Buffer) -> bool {
+        let is = self.slot == Some(slot);
+        if is {
+            *self = Binding { slot: self.slot, ..whole(buffer, self.access) };
+        }
+        is
+    }
+
+    pub(super) fn is_slot(&self, slots: &[usize]) -> bool {
+        self.slot.is_some_and(|slot| slots.contains(&slot))
+    }
+
     pub(super) fn resource(&self) -> wgpu::BindingResource<'_> {
         wgpu::BindingResource::Buffer(wgpu::BufferBinding {
             buffer: &self.buffer,
@@ -187,13 +207,15 @@ impl Chunk {
             offset: 0,
             bytes: self.data_bytes,
             access: Access::Read,
+            slot: None,
         }
     }
 
     /// The scales, for the formats that have them.
     pub fn scales(&self) -> Option<Binding> {
         let (offset, bytes) = self.scales?;
-        Some(Binding { buffer: (*self.buffer).clone(), offset, bytes, access: Access::Read })
+        let buffer = (*self.buffer).clone();
+        Some(Binding { buffer, offset, bytes, access: Access::Read, slot: None })
     }
 }
 

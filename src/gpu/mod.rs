@@ -23,8 +23,8 @@ mod self_test;
 mod weights;
 
 pub use caps::{Acceleration, Caps};
-pub use compiled::Compiled;
-pub use device::{Device, DeviceOptions};
+pub use compiled::{Compiled, Pending};
+pub use device::{Buffer, Device, DeviceOptions};
 pub use encoder::{flops, rows_grid, Binding, Dispatch, Encoder};
 pub use pipelines::{Constants, Shader};
 pub use weights::{Chunk, MatrixBuffers, Weight, WeightShape};

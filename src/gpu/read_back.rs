@@ -38,11 +38,13 @@ pub struct Staging {
     pub buffer: Buffer,
     /// A map was asked for and not yet released.
     mapped: Cell<bool>,
+    /// A run that was submitted and not yet read writes to it.
+    pub busy: Cell<bool>,
 }
 
 impl Staging {
     pub fn new(buffer: Buffer) -> Self {
-        Staging { buffer, mapped: Cell::new(false) }
+        Staging { buffer, mapped: Cell::new(false), busy: Cell::new(false) }
     }
 
     /// Maps the whole buffer for reading. In the browser the event loop delivers the result;

@@ -75,7 +75,7 @@ impl Device {
             .collect::<Result<Weights<_>>>()?;
         let mut recorder = Recorder::new();
         layer.record(&mut recorder);
-        let compiled = self.compile(recorder.finish()?, &weights)?;
+        let compiled = self.compile(recorder.finish()?, &weights, &[])?;
         let segments = segments();
         let inputs = [
             ("x", HostValue::F32(&layer.x)),

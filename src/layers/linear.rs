@@ -52,6 +52,11 @@ impl Linear {
         Linear { weight: scope.stacked(&weights, n, k), bias: None, n: names.len() * n, k }
     }
 
+    /// A layer over a weight `[n, k]` and a bias `[n]` that were declared elsewhere.
+    pub fn of(weight: WeightId, bias: Option<WeightId>, n: usize, k: usize) -> Self {
+        Linear { weight, bias, n, k }
+    }
+
     /// A layer whose weight is another layer's table (tied embeddings), with a bias of its own.
     pub fn tied(weight: WeightId, bias: WeightId, n: usize, k: usize) -> Self {
         Linear { weight, bias: Some(bias), n, k }

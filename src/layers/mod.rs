@@ -21,12 +21,13 @@ pub fn activation(name: &str) -> Result<Activation> {
         "gelu" => Activation::Gelu,
         "gelu_new" | "gelu_pytorch_tanh" => Activation::GeluNew,
         "relu" => Activation::Relu,
+        "silu" | "swish" => Activation::Silu,
         "tanh" => Activation::Tanh,
         "sigmoid" => Activation::Sigmoid,
         other => {
             let error = err!(Code::Unsupported, "the activation {other:?} in config.json");
             return Err(
-                error.remedy("known: gelu, gelu_new, gelu_pytorch_tanh, relu, tanh, sigmoid")
+                error.remedy("known: gelu, gelu_new, gelu_pytorch_tanh, relu, sigmoid, silu, tanh")
             );
         }
     })

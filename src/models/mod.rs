@@ -1,15 +1,24 @@
 //! One file per architecture; names follow the checkpoint.
 
 mod audio;
+mod bart;
 mod bert;
 mod convnext;
 mod distilbert;
+mod gpt2;
+mod lanes;
 mod resnet;
+mod seq;
+mod t5;
 mod text;
 mod vision;
 mod vit;
 
 pub use audio::{audio_manifest, AudioHead, AudioInputs, AudioModel, AudioOutput, Codes, Framing};
+pub use seq::{
+    seq_manifest, Answer, Feed, SeqInfo, SeqModel, SeqNet, SeqTicket, SourceInputs, StepInputs,
+    TopK, Want, CHUNK,
+};
 pub use text::{text_manifest, Head, Pooling, TextInputs, TextModel};
 pub use vision::{
     vision_manifest, Array, Pixels, VisionHead, VisionInputs, VisionModel, VisionOutput,

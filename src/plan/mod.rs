@@ -8,11 +8,12 @@
 mod recorder;
 mod replay;
 mod slots;
+mod states;
 mod weights;
 
 pub use recorder::{Recorder, Tensor, ValueId};
 pub(crate) use replay::check_inputs;
-pub use replay::{Counters, HostValue, Outputs, PlanKey, Runtime, StepTiming};
+pub use replay::{Counters, HostValue, Outputs, PlanKey, Runtime, StepTiming, Ticket};
 pub use slots::{Slot, SlotId};
 pub use weights::{WeightId, Weights};
 
@@ -40,6 +41,8 @@ pub trait Op: std::fmt::Debug {
 pub struct Step {
     pub op: Box<dyn Op>,
     pub reads: Vec<ValueId>,
+    /// States that the step reads and writes in place.
+    pub states: Vec<ValueId>,
     pub writes: ValueId,
 }
 
@@ -61,6 +64,10 @@ pub struct Plan {
     pub inputs: Vec<(&'static str, ValueId)>,
     /// Values the caller reads back, by name: the outputs, then the taps asked for.
     pub outputs: Vec<(String, ValueId)>,
+    /// Values that live in the runtime and outlive the run, by name.
+    pub states: Vec<(String, ValueId)>,
+    /// Values that never change.
+    pub constants: Vec<(ValueId, Vec<u32>)>,
 }
 
 impl Plan {
@@ -81,6 +88,8 @@ pub struct CpuIo<'a> {
     pub out: &'a mut [f32],
     /// The same for an output of u32 (recorded by [`Recorder::push_u32`]).
     pub out_u32: &'a mut [u32],
+    /// The states that the step updates, each with all the capacity it has.
+    pub states: &'a mut [cpu::Buffer],
     /// Buffers that kernels reuse between steps and runs.
     pub scratch: &'a mut cpu::Scratch,
 }
@@ -96,6 +105,16 @@ impl<'a> CpuIo<'a> {
     pub fn u32(&self, i: usize) -> &'a [u32] {
         let value = self.values[self.reads[i].index()];
         &self.slots[value.slot.index()].u32()[..value.shape.len()]
+    }
+
+    /// Input `i`, a state, with all the capacity it has.
+    pub fn whole_f32(&self, i: usize) -> &'a [f32] {
+        self.slots[self.values[self.reads[i].index()].slot.index()].f32()
+    }
+
+    /// The same of u32.
+    pub fn whole_u32(&self, i: usize) -> &'a [u32] {
+        self.slots[self.values[self.reads[i].index()].slot.index()].u32()
     }
 
     /// The shape of input `i`.

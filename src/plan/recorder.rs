@@ -36,6 +36,8 @@ pub struct Recorder {
     steps: Vec<Step>,
     inputs: Vec<(&'static str, ValueId)>,
     outputs: Vec<(String, ValueId)>,
+    states: Vec<(String, ValueId)>,
+    constants: Vec<(ValueId, Vec<u32>)>,
     taps: BTreeSet<String>,
     error: Option<Error>,
 }
@@ -67,6 +69,51 @@ impl Recorder {
         t
     }
 
+    /// A buffer that outlives the run: every plan of the runtime that names it sees what the last
+    /// run left in it (a cache of keys and values). It holds at least `shape`; the caller may
+    /// [reserve](super::Runtime::reserve) more, and an op that knows its layout may use all of it.
+    pub fn state(&mut self, name: &str, shape: impl Into<Shape>, dtype: DType) -> Tensor {
+        let shape = shape.into();
+        if let Some((_, id)) = self.states.iter().find(|(n, _)| n == name) {
+            let (id, known) = (*id, self.values[id.index()]);
+            self.check(known == (shape, dtype), || {
+                format!("state {name:?} as {shape} {dtype:?} and as {} {:?}", known.0, known.1)
+            });
+            return Tensor { id, shape, dtype };
+        }
+        let t = self.value(shape, dtype);
+        self.states.push((name.to_string(), t.id));
+        t
+    }
+
+    /// Makes `t`, which a step computes, the content of the state `name`: the step writes there.
+    pub fn keep(&mut self, name: &str, t: Tensor) -> Tensor {
+        let Some(step) = self.steps.iter().position(|s| s.writes == t.id) else {
+            self.check(false, || format!("state {name:?} would keep what no step computes"));
+            return t;
+        };
+        let known = self.states.iter().find(|(n, _)| n == name).map(|(_, id)| *id);
+        let Some(id) = known else {
+            self.states.push((name.to_string(), t.id));
+            return t;
+        };
+        // what this plan has read so far is what the last run left
+        let (shape, dtype) = self.values[id.index()];
+        let read = self.steps.iter().any(|s| s.reads.contains(&t.id));
+        self.check((shape, dtype) == (t.shape, t.dtype) && !read, || {
+            format!("state {name:?} of {shape} cannot keep {}, or too late", t.shape)
+        });
+        self.steps[step].writes = id;
+        Tensor { id, ..t }
+    }
+
+    /// A table of the plan's own: numbers that depend on the model alone.
+    pub fn constant_u32(&mut self, values: Vec<u32>) -> Tensor {
+        let t = self.value([values.len()].into(), DType::U32);
+        self.constants.push((t.id, values));
+        t
+    }
+
     /// Marks `t` as a value that the caller reads back under `name` after each run.
     pub fn output(&mut self, name: impl Into<String>, t: Tensor) {
         self.outputs.push((name.into(), t.id));
@@ -89,7 +136,7 @@ impl Recorder {
         reads: &[Tensor],
         shape: impl Into<Shape>,
     ) -> Tensor {
-        self.step(Box::new(op), reads, shape.into(), DType::F32)
+        self.step(Box::new(op), reads, &[], shape.into(), DType::F32)
     }
 
     /// The same for an op whose output is u32: ids, labels, masks. Its kernel writes
@@ -100,13 +147,36 @@ impl Recorder {
         reads: &[Tensor],
         shape: impl Into<Shape>,
     ) -> Tensor {
-        self.step(Box::new(op), reads, shape.into(), DType::U32)
+        self.step(Box::new(op), reads, &[], shape.into(), DType::U32)
     }
 
-    fn step(&mut self, op: Box<dyn Op>, reads: &[Tensor], shape: Shape, dtype: DType) -> Tensor {
+    /// Records a step that reads and writes up to two `states` in place besides its output, of
+    /// `dtype`.
+    pub fn push_updating(
+        &mut self,
+        op: impl Op + 'static,
+        reads: &[Tensor],
+        states: &[Tensor],
+        shape: impl Into<Shape>,
+        dtype: DType,
+    ) -> Tensor {
+        let named = |t: &Tensor| self.states.iter().any(|(_, id)| *id == t.id);
+        let known = states.len() <= 2 && states.iter().all(named);
+        self.check(known, || format!("{}: not (up to two) states", op.name()));
+        self.step(Box::new(op), reads, states, shape.into(), dtype)
+    }
+
+    fn step(
+        &mut self,
+        op: Box<dyn Op>,
+        reads: &[Tensor],
+        states: &[Tensor],
+        shape: Shape,
+        dtype: DType,
+    ) -> Tensor {
         let out = self.value(shape, dtype);
-        let reads = reads.iter().map(|t| t.id).collect();
-        self.steps.push(Step { op, reads, writes: out.id });
+        let ids = |tensors: &[Tensor]| tensors.iter().map(|t| t.id).collect();
+        self.steps.push(Step { op, reads: ids(reads), states: ids(states), writes: out.id });
         out
     }
 
@@ -126,8 +196,11 @@ impl Recorder {
         if let Some(name) = self.taps.first() {
             return Err(err!(Code::Input, "the model has no inner value named {name:?}"));
         }
-        let (values, slots) = slots::assign(&self.values, &self.steps, &self.inputs, &self.outputs);
-        let Recorder { steps, inputs, outputs, .. } = self;
-        Ok(Plan { values, steps, slots, inputs, outputs })
+        let Recorder { values, steps, inputs, outputs, states, constants, .. } = self;
+        let kept = inputs.iter().map(|(_, id)| *id).chain(outputs.iter().map(|(_, id)| *id));
+        let kept = kept.chain(states.iter().map(|(_, id)| *id));
+        let kept = kept.chain(constants.iter().map(|(id, _)| *id));
+        let (values, slots) = slots::assign(&values, &steps, kept);
+        Ok(Plan { values, steps, slots, inputs, outputs, states, constants })
     }
 }

@@ -1,7 +1,10 @@
 //! Replaying a plan: the runtime that holds a model's weights and its compiled plans.
 
+use std::rc::Rc;
+
 use web_time::Instant;
 
+use super::states::{Memory, States};
 use super::{CpuIo, Plan, Recorder, WeightId, Weights};
 use crate::error::Result;
 use crate::tensor::{DType, HostWeight};
@@ -31,6 +34,13 @@ impl HostValue<'_> {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            HostValue::F32(v) => bytemuck::cast_slice(v),
+            HostValue::U32(v) => bytemuck::cast_slice(v),
+        }
     }
 
     pub fn dtype(&self) -> DType {
@@ -94,9 +104,27 @@ enum Backend {
 }
 
 #[derive(Debug)]
-enum Compiled {
+struct Compiled {
+    /// The runtime's states that the plan names, in the plan's order.
+    states: Vec<usize>,
+    on: On,
+}
+
+#[derive(Debug)]
+enum On {
     Cpu { plan: Plan, slots: Vec<cpu::Buffer> },
     Gpu(gpu::Compiled),
+}
+
+/// A run that was submitted and not yet read.
+#[derive(Debug)]
+pub struct Ticket(Submitted);
+
+#[derive(Debug)]
+enum Submitted {
+    /// The CPU has computed it already.
+    Cpu(Outputs),
+    Gpu(gpu::Pending),
 }
 
 /// The weights of one model on one device, and its compiled plans.
@@ -104,6 +132,7 @@ enum Compiled {
 pub struct Runtime {
     backend: Backend,
     plans: Vec<(PlanKey, Compiled)>,
+    states: States,
     counters: Counters,
     /// Filled by runs when `profile` is on.
     timings: Vec<StepTiming>,
@@ -125,6 +154,7 @@ impl Runtime {
         Runtime {
             backend,
             plans: Vec::new(),
+            states: States::default(),
             counters: Counters::default(),
             timings: Vec::new(),
             profile: false,
@@ -142,6 +172,14 @@ impl Runtime {
             Backend::Gpu { device, weights } => weights.set(id, device.upload(weight)?),
         }
         Ok(())
+    }
+
+    /// Whether the weight is there.
+    pub fn has_weight(&self, id: WeightId) -> bool {
+        match &self.backend {
+            Backend::Cpu { weights, .. } => weights.get(id).is_some(),
+            Backend::Gpu { weights, .. } => weights.get(id).is_some(),
+        }
     }
 
     /// Compiles what a GPU will need for the model that `record` writes down, while its weights
@@ -168,11 +206,68 @@ impl Runtime {
         record: impl FnOnce(&mut Recorder),
         inputs: &[(&str, HostValue<'_>)],
     ) -> Result<Outputs> {
-        match self.plans.iter().position(|(k, _)| *k == key) {
-            Some(at) => {
-                let plan = self.plans.remove(at);
-                self.plans.push(plan); // most recently used last
+        let last = self.plan(key, record)?;
+        if self.profile {
+            let (_, plan) = &mut self.plans[last];
+            if let (Backend::Gpu { device, .. }, On::Gpu(compiled)) = (&self.backend, &mut plan.on)
+            {
+                device.rebind(compiled, &buffers(&self.states, &plan.states));
+                return device.run(compiled, inputs, Some(&mut self.timings)).await;
             }
+        }
+        let ticket = self.start(last, inputs)?;
+        self.read(ticket).await
+    }
+
+    /// Starts a run and does not wait for it: the next one may be submitted before this one is
+    /// [read](Runtime::read). Runs happen in the order of their submission.
+    pub fn submit(
+        &mut self,
+        key: PlanKey,
+        record: impl FnOnce(&mut Recorder),
+        inputs: &[(&str, HostValue<'_>)],
+    ) -> Result<Ticket> {
+        let last = self.plan(key, record)?;
+        self.start(last, inputs)
+    }
+
+    fn start(&mut self, plan: usize, inputs: &[(&str, HostValue<'_>)]) -> Result<Ticket> {
+        let (_, plan) = &mut self.plans[plan];
+        let timings = self.profile.then_some(&mut self.timings);
+        submit(&mut self.backend, plan, &mut self.states, inputs, timings)
+    }
+
+    /// The outputs of a submitted run.
+    pub async fn read(&mut self, ticket: Ticket) -> Result<Outputs> {
+        match (ticket.0, &self.backend) {
+            (Submitted::Cpu(outputs), _) => Ok(outputs),
+            (Submitted::Gpu(pending), Backend::Gpu { device, .. }) => device.read(pending).await,
+            (Submitted::Gpu(_), Backend::Cpu { .. }) => {
+                Err(err!(Code::Internal, "a run of another device"))
+            }
+        }
+    }
+
+    /// Makes room for `len` elements in the state `name`; what it holds stays. Room grows at
+    /// least twofold, so that a cache that grows by the token is rarely moved.
+    pub fn reserve(&mut self, name: &str, dtype: DType, len: usize) -> Result<()> {
+        self.states.reserve(device(&self.backend), name, dtype, len)?;
+        Ok(())
+    }
+
+    /// Overwrites a part of the state `name`, before the runs that are submitted from now on.
+    pub fn write_state(&mut self, name: &str, offset: usize, values: HostValue<'_>) -> Result<()> {
+        let device = device(&self.backend);
+        let end = offset + values.len();
+        let at = self.states.reserve(device, name, values.dtype(), end)?;
+        self.states.write(device, at, offset, values)
+    }
+
+    /// The index of the plan for `key`, most recently used last.
+    fn plan(&mut self, key: PlanKey, record: impl FnOnce(&mut Recorder)) -> Result<usize> {
+        self.counters.runs += 1;
+        let plan = match self.plans.iter().position(|(k, _)| *k == key) {
+            Some(at) => self.plans.remove(at),
             None => {
                 let mut recorder = Recorder::new();
                 record(&mut recorder);
@@ -180,13 +275,11 @@ impl Runtime {
                 if self.plans.len() == PLANS {
                     self.plans.remove(0);
                 }
-                self.plans.push((key, compiled));
+                (key, compiled)
             }
-        }
-        let last = self.plans.len() - 1;
-        let (_, plan) = &mut self.plans[last];
-        self.counters.runs += 1;
-        replay(&mut self.backend, plan, inputs, self.profile.then_some(&mut self.timings)).await
+        };
+        self.plans.push(plan);
+        Ok(self.plans.len() - 1)
     }
 
     /// Runs once with inner values read back too; nothing is cached.
@@ -199,18 +292,36 @@ impl Runtime {
         let mut recorder = Recorder::with_taps(taps.iter().copied());
         record(&mut recorder);
         let mut plan = self.compile(recorder.finish()?)?;
-        replay(&mut self.backend, &mut plan, inputs, None).await
+        let ticket = submit(&mut self.backend, &mut plan, &mut self.states, inputs, None)?;
+        self.read(ticket).await
     }
 
     fn compile(&mut self, plan: Plan) -> Result<Compiled> {
         self.counters.plans += 1;
-        Ok(match &self.backend {
+        let mut states = Vec::with_capacity(plan.states.len());
+        for (name, id) in &plan.states {
+            let value = plan.values[id.index()];
+            let device = device(&self.backend);
+            states.push(self.states.reserve(device, name, value.dtype, value.shape.len())?);
+        }
+        let on = match &self.backend {
             Backend::Cpu { .. } => {
-                let slots = plan.slots.iter().map(|s| cpu::Buffer::new(s.len, s.dtype)).collect();
-                Compiled::Cpu { plan, slots }
+                let mut slots: Vec<cpu::Buffer> =
+                    plan.slots.iter().map(|s| cpu::Buffer::new(s.len, s.dtype)).collect();
+                for (id, values) in &plan.constants {
+                    slots[plan.values[id.index()].slot.index()] = cpu::Buffer::U32(values.clone());
+                }
+                for (_, id) in &plan.states {
+                    // lent by the runtime for each run
+                    slots[plan.values[id.index()].slot.index()] = cpu::Buffer::U32(Vec::new());
+                }
+                On::Cpu { plan, slots }
             }
-            Backend::Gpu { device, weights } => Compiled::Gpu(device.compile(plan, weights)?),
-        })
+            Backend::Gpu { device, weights } => {
+                On::Gpu(device.compile(plan, weights, &buffers(&self.states, &states))?)
+            }
+        };
+        Ok(Compiled { states, on })
     }
 
     /// Destroys the GPU device, as a driver reset does; every later run fails with
@@ -240,41 +351,74 @@ impl Runtime {
         &self.timings
     }
 
-    /// Bytes held on the device: weights, and the slots of the cached plans.
+    /// Bytes held on the device: weights, and what runs work in (the slots of the cached plans,
+    /// and states).
     pub fn bytes(&self) -> (usize, usize) {
         let weights = match &self.backend {
             Backend::Cpu { weights, .. } => weights.iter().map(cpu::Weight::bytes).sum(),
             Backend::Gpu { weights, .. } => weights.iter().map(gpu::Weight::bytes).sum(),
         };
-        let slots = self.plans.iter().map(|(_, plan)| plan.bytes()).sum();
-        (weights, slots)
+        let slots: usize = self.plans.iter().map(|(_, plan)| plan.bytes()).sum();
+        let states: usize = self.states.0.iter().map(|s| s.len * s.dtype.size()).sum();
+        (weights, slots + states)
     }
 }
 
 impl Compiled {
     fn bytes(&self) -> usize {
-        match self {
-            Compiled::Cpu { plan, .. } => plan.slots.iter().map(|s| s.len * s.dtype.size()).sum(),
-            Compiled::Gpu(plan) => plan.bytes(),
+        match &self.on {
+            On::Cpu { plan, .. } => plan.slots.iter().map(|s| s.len * s.dtype.size()).sum(),
+            On::Gpu(plan) => plan.bytes(),
         }
     }
 }
 
-async fn replay(
+fn device(backend: &Backend) -> Option<&gpu::Device> {
+    match backend {
+        Backend::Cpu { .. } => None,
+        Backend::Gpu { device, .. } => Some(device),
+    }
+}
+
+/// The buffers of the states that a plan names.
+fn buffers(states: &States, named: &[usize]) -> Vec<Rc<gpu::Buffer>> {
+    let buffer = |at: &usize| match &states.0[*at].memory {
+        Memory::Gpu(buffer) => Some(buffer.clone()),
+        Memory::Cpu(_) => None,
+    };
+    named.iter().filter_map(buffer).collect()
+}
+
+fn submit(
     backend: &mut Backend,
     plan: &mut Compiled,
+    states: &mut States,
     inputs: &[(&str, HostValue<'_>)],
     timings: Option<&mut Vec<StepTiming>>,
-) -> Result<Outputs> {
-    match (backend, plan) {
-        (Backend::Cpu { weights, scratch }, Compiled::Cpu { plan, slots }) => {
-            check_inputs(plan, inputs)?;
-            Ok(replay_cpu(plan, slots, weights, scratch, inputs, timings))
+) -> Result<Ticket> {
+    match (backend, &mut plan.on) {
+        (Backend::Cpu { weights, scratch }, On::Cpu { plan: steps, slots }) => {
+            check_inputs(steps, inputs)?;
+            lend(steps, slots, states, &plan.states);
+            let outputs = replay_cpu(steps, slots, weights, scratch, inputs, timings);
+            lend(steps, slots, states, &plan.states);
+            Ok(Ticket(Submitted::Cpu(outputs)))
         }
-        (Backend::Gpu { device, .. }, Compiled::Gpu(plan)) => {
-            device.run(plan, inputs, timings).await
+        (Backend::Gpu { device, .. }, On::Gpu(compiled)) => {
+            device.rebind(compiled, &buffers(states, &plan.states));
+            Ok(Ticket(Submitted::Gpu(device.submit(compiled, inputs)?)))
         }
         _ => Err(err!(Code::Internal, "a plan compiled for another device")),
+    }
+}
+
+/// Swaps the states' memory with what stands in their slots: into the plan before a run, back to
+/// the runtime after it.
+fn lend(plan: &Plan, slots: &mut [cpu::Buffer], states: &mut States, named: &[usize]) {
+    for ((_, id), at) in plan.states.iter().zip(named) {
+        if let Memory::Cpu(memory) = &mut states.0[*at].memory {
+            std::mem::swap(memory, &mut slots[plan.values[id.index()].slot.index()]);
+        }
     }
 }
 
@@ -331,6 +475,15 @@ fn replay_cpu(
             cpu::Buffer::F32(buffer) => (&mut buffer[..len], &mut []),
             cpu::Buffer::U32(buffer) => (&mut [], &mut buffer[..len]),
         };
+        // So do the states that it updates.
+        let take = |slots: &mut [cpu::Buffer], id: super::ValueId| {
+            let slot = &mut slots[plan.values[id.index()].slot.index()];
+            std::mem::replace(slot, cpu::Buffer::U32(Vec::new()))
+        };
+        let mut states = [cpu::Buffer::U32(Vec::new()), cpu::Buffer::U32(Vec::new())];
+        for (state, id) in states.iter_mut().zip(&step.states) {
+            *state = take(slots, *id);
+        }
         step.op.run(&mut CpuIo {
             slots,
             reads: &step.reads,
@@ -338,8 +491,12 @@ fn replay_cpu(
             weights,
             out: out_f32,
             out_u32,
+            states: &mut states[..step.states.len()],
             scratch,
         });
+        for (state, id) in states.into_iter().zip(&step.states) {
+            slots[plan.values[id.index()].slot.index()] = state;
+        }
         slots[out.slot.index()] = buffer;
         if let (Some(timings), Some(start)) = (timings.as_deref_mut(), start) {
             let ms = start.elapsed().as_secs_f64() * 1e3;

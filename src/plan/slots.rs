@@ -24,14 +24,13 @@ pub struct Slot {
     pub dtype: DType,
 }
 
-/// Gives every value a slot. Inputs and outputs keep theirs for themselves (an input survives the
-/// run that reads it, an output until it is read back); every other value takes the free slot
-/// that fits it best and returns it after its last reader.
+/// Gives every value a slot. Those of `kept` have theirs for themselves (an input survives the run
+/// that reads it, an output until it is read back, a state for good); every other value takes the
+/// free slot that fits it best and returns it after its last reader.
 pub(super) fn assign(
     values: &[(Shape, DType)],
     steps: &[Step],
-    inputs: &[(&'static str, ValueId)],
-    outputs: &[(String, ValueId)],
+    kept: impl Iterator<Item = ValueId>,
 ) -> (Vec<Value>, Vec<Slot>) {
     let mut slots: Vec<Slot> = Vec::new();
     let mut slot_of: Vec<Option<SlotId>> = vec![None; values.len()];
@@ -41,7 +40,7 @@ pub(super) fn assign(
         slots.push(Slot { len: shape.len(), dtype });
         SlotId(slots.len() as u32 - 1)
     };
-    for v in inputs.iter().map(|(_, v)| *v).chain(outputs.iter().map(|(_, v)| *v)) {
+    for v in kept {
         if slot_of[v.index()].is_none() {
             slot_of[v.index()] = Some(own(&mut slots, v));
             pinned[v.index()] = true;

@@ -25,6 +25,7 @@ pub fn all(arithmetic: Arithmetic) -> Vec<Case> {
     super::maps::all(&mut cases);
     super::glue::all(&mut cases, arithmetic);
     cases.extend(super::images::all());
+    super::generation::all(&mut cases);
     cases
 }
 
@@ -46,7 +47,7 @@ pub(super) fn matrix(seed: u64, format: Format, n: usize, k: usize) -> Matrix {
     matrix
 }
 
-fn indices(seed: u64, n: usize, below: usize) -> Vec<u32> {
+pub(super) fn indices(seed: u64, n: usize, below: usize) -> Vec<u32> {
     let scale = below as f32;
     numbers(seed, n, scale).iter().map(|v| v.abs() as u32 % below as u32).collect()
 }
@@ -108,7 +109,7 @@ const NORMED: Ending = Ending {
 };
 
 fn linears(cases: &mut Vec<Case>, arithmetic: Arithmetic) {
-    use Activation::{Gelu, GeluNew, Relu, Sigmoid, Tanh};
+    use Activation::{Gelu, GeluNew, Relu, Sigmoid, Silu, Tanh};
     let mut linear = |dims: [usize; 3], ending| {
         cases.extend(FORMATS.map(|format| linear_case(dims, ending, format, arithmetic)));
     };
@@ -129,7 +130,7 @@ fn linears(cases: &mut Vec<Case>, arithmetic: Arithmetic) {
     linear([449, 40, 513], Ending { activation: Activation::None, ..FULL });
     linear([513, 33, 449], FULL);
     // activations far out, where exp overflows; what comes before them has its rows above
-    for activation in [Gelu, GeluNew, Relu, Tanh, Sigmoid] {
+    for activation in [Gelu, GeluNew, Relu, Silu, Tanh, Sigmoid] {
         let ending = Ending { activation, scale: 60.0, ..BIASED };
         cases.push(linear_case([9, 32, 40], ending, Format::F32, arithmetic));
     }

@@ -9,9 +9,11 @@
 //! | `glue` | those of the ops between, with their loops |
 //! | `images` | those of depthwise convolutions, pooling, class tokens |
 //! | `maps` | those of the other ops over images, with their loops |
+//! | `generation` | those of the ops of models that write, with their loops |
 //! | `reference` | the loops, and the error bound of each op with its reason |
 
 mod cases;
+mod generation;
 mod glue;
 mod images;
 mod maps;
