@@ -36,8 +36,6 @@ pub struct Compiled {
     states: Vec<usize>,
     /// The parameters of all dispatches; bind groups refer to it.
     uniforms: Buffer,
-    /// Values that the plan knows; bind groups refer to them too.
-    _constants: Vec<Buffer>,
     dispatches: Vec<Ready>,
     /// Name, type and bytes of each output, as they stand in a staging buffer.
     layout: Rc<[(String, DType, usize)]>,
@@ -131,11 +129,11 @@ impl Device {
             slots.push(Rc::new(self.buffer(bytes, usage)?));
             slot_bytes += bytes;
         }
-        for (id, values) in &plan.constants {
-            self.write(&slots[slot_of(*id)], 0, bytemuck::cast_slice(values));
+        for (id, words) in &plan.constants {
+            self.write(&slots[slot_of(*id)], 0, bytemuck::cast_slice(words));
         }
 
-        let (encoded, constants) = self.encode(&plan, &slots, weights)?;
+        let encoded = self.encode(&plan, &slots, weights)?;
 
         let mut params = vec![0u8; (encoded.len() * PARAMS_STRIDE).max(PARAMS_STRIDE)];
         for (block, dispatch) in params.chunks_exact_mut(PARAMS_STRIDE).zip(&encoded) {
@@ -167,15 +165,13 @@ impl Device {
             0 => Vec::new(),
             bytes => vec![Rc::new(self.staging(bytes)?)],
         };
-        let constant_bytes: usize = constants.iter().map(|s| s.size() as usize).sum();
-        let bytes = slot_bytes + constant_bytes + params.len() + out_bytes;
+        let bytes = slot_bytes + params.len() + out_bytes;
         self.check()?;
         Ok(Compiled {
             plan,
             slots,
             states: state_slots,
             uniforms,
-            _constants: constants,
             dispatches,
             layout,
             stagings: RefCell::new(stagings),
@@ -240,15 +236,14 @@ impl Device {
         plan: &Plan,
         slots: &[Rc<Buffer>],
         weights: &Weights<Weight>,
-    ) -> Result<(Vec<Encoded>, Vec<Buffer>)> {
-        let (encoded, constants) = (Vec::new(), Vec::new());
+    ) -> Result<Vec<Encoded>> {
         let mut encoder =
-            Encoder { device: self, plan, slots, weights, step: 0, encoded, constants };
+            Encoder { device: self, plan, slots, weights, step: 0, encoded: Vec::new() };
         for (i, step) in plan.steps.iter().enumerate() {
             encoder.step = i;
             step.op.encode(&mut encoder)?;
         }
-        Ok((encoder.encoded, encoder.constants))
+        Ok(encoder.encoded)
     }
 
     fn staging(&self, bytes: usize) -> Result<Staging> {

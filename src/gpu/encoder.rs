@@ -61,8 +61,6 @@ pub struct Encoder<'a> {
     pub(super) weights: &'a Weights<Weight>,
     pub(super) step: usize,
     pub(super) encoded: Vec<Encoded>,
-    /// What [`Encoder::constant`] has made; it lives as long as the compiled plan.
-    pub(super) constants: Vec<Buffer>,
 }
 
 impl Encoder<'_> {
@@ -102,17 +100,6 @@ impl Encoder<'_> {
     /// State `i` of those that the step updates, with all the capacity it has.
     pub fn state(&self, i: usize) -> Binding {
         self.value(self.current().states[i], Access::ReadWrite)
-    }
-
-    /// A buffer of the plan's own that holds `words`.
-    pub fn constant(&mut self, words: &[u32]) -> Result<Binding> {
-        let bytes: &[u8] = bytemuck::cast_slice(words);
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
-        let buffer = self.device.buffer(bytes.len(), usage)?;
-        self.device.write(&buffer, 0, bytes);
-        let binding = whole(&buffer, Access::Read);
-        self.constants.push(buffer);
-        Ok(binding)
     }
 
     /// A vector weight.

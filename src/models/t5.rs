@@ -178,7 +178,7 @@ impl T5 {
         attend: impl Fn(&mut Recorder, usize, Tensor, RelativeBias) -> Tensor,
         look: impl Fn(&mut Recorder, usize, Tensor) -> Tensor,
     ) -> Tensor {
-        let buckets = g.constant_u32(stack.buckets.clone());
+        let buckets = g.constant_u32(stack.buckets.clone(), [stack.buckets.len()]);
         let bias = RelativeBias { table: stack.bias, buckets };
         let mut h = g.embedding(&[(ids, self.shared)], self.hidden); // [M, H]
         for (i, block) in stack.blocks.iter().enumerate() {

@@ -8,7 +8,6 @@ mod attention_cached;
 mod attention_kv;
 mod average;
 mod class_tokens;
-mod constant;
 mod conv2d;
 mod deformable_attention;
 mod depthwise_conv2d;

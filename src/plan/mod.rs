@@ -66,7 +66,7 @@ pub struct Plan {
     pub outputs: Vec<(String, ValueId)>,
     /// Values that live in the runtime and outlive the run, by name.
     pub states: Vec<(String, ValueId)>,
-    /// Values that never change.
+    /// Values that never change, as the bits of their words.
     pub constants: Vec<(ValueId, Vec<u32>)>,
 }
 

@@ -107,10 +107,23 @@ impl Recorder {
         Tensor { id, ..t }
     }
 
-    /// A table of the plan's own: numbers that depend on the model alone.
-    pub fn constant_u32(&mut self, values: Vec<u32>) -> Tensor {
-        let t = self.value([values.len()].into(), DType::U32);
-        self.constants.push((t.id, values));
+    /// Values that the plan knows, row-major: position encodings of one image size, rows to
+    /// gather, zeros. They are on the device before the first run.
+    pub fn constant(&mut self, values: &[f32], shape: impl Into<Shape>) -> Tensor {
+        self.words(values.iter().map(|v| v.to_bits()).collect(), shape.into(), DType::F32)
+    }
+
+    /// The same for u32.
+    pub fn constant_u32(&mut self, values: Vec<u32>, shape: impl Into<Shape>) -> Tensor {
+        self.words(values, shape.into(), DType::U32)
+    }
+
+    fn words(&mut self, words: Vec<u32>, shape: Shape, dtype: DType) -> Tensor {
+        self.check(words.len() == shape.len(), || {
+            format!("constant: {} values for {shape}", words.len())
+        });
+        let t = self.value(shape, dtype);
+        self.constants.push((t.id, words));
         t
     }
 

@@ -97,7 +97,9 @@ pub struct Counters {
     pub gpu: gpu::Counters,
 }
 
+/// A runtime has one, so its size does not matter.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)]
 enum Backend {
     Cpu { weights: Weights<cpu::Weight>, scratch: cpu::Scratch },
     Gpu { device: gpu::Device, weights: Weights<gpu::Weight> },
@@ -308,8 +310,13 @@ impl Runtime {
             Backend::Cpu { .. } => {
                 let mut slots: Vec<cpu::Buffer> =
                     plan.slots.iter().map(|s| cpu::Buffer::new(s.len, s.dtype)).collect();
-                for (id, values) in &plan.constants {
-                    slots[plan.values[id.index()].slot.index()] = cpu::Buffer::U32(values.clone());
+                for (id, words) in &plan.constants {
+                    match &mut slots[plan.values[id.index()].slot.index()] {
+                        cpu::Buffer::U32(slot) => slot.copy_from_slice(words),
+                        cpu::Buffer::F32(slot) => {
+                            slot.copy_from_slice(bytemuck::cast_slice(words));
+                        }
+                    }
                 }
                 for (_, id) in &plan.states {
                     // lent by the runtime for each run

@@ -138,7 +138,8 @@ fn cached(cases: &mut Vec<Case>, [heads, past, d]: [usize; 3], reach: Option<usi
         let cache = g.keep("kv", cache);
         let bias = buckets
             .clone()
-            .map(|b| RelativeBias { table: WeightId(0), buckets: g.constant_u32(b) });
+            .map(|b| (b.len(), b))
+            .map(|(n, b)| RelativeBias { table: WeightId(0), buckets: g.constant_u32(b, [n]) });
         g.attention_cached(t[0], [cache, t[3]], t[2], heads, scale, bias)
     });
     let label = format!("{heads} heads of {d}, {past} behind, bias {}", reach.is_some());
@@ -212,7 +213,7 @@ fn relative(cases: &mut Vec<Case>) {
         table.set_rows(0, &weights);
         let inputs = vec![(vec![m, 3 * h], Input::F32(qkv)), (vec![m, 2], Input::U32(segments))];
         let record: Record = Box::new(move |g, t| {
-            let buckets = g.constant_u32(buckets.clone());
+            let buckets = g.constant_u32(buckets.clone(), [buckets.len()]);
             let bias = RelativeBias { table: WeightId(0), buckets };
             g.attention_relative(t[0], t[1], heads, 1.0, bias)
         });
