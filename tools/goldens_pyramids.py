@@ -4,8 +4,8 @@
     python tools/goldens_pyramids.py [VARIANT ...]
 
 Each tests/goldens/vision/<variant>/ holds a small seeded checkpoint as the hub would have it, `golden.json` (the
-class, the pictures' size) and `taps.safetensors`: the input `pixel_values` [B, H, W, 3], what every named module gives
-(maps channels last) and the model's outputs. Deterministic for given library versions.
+class, the pictures' size) and `taps.safetensors`: the input `pixels` [B, H, W, 3], what every named module gives
+(maps channels last) and the model's outputs as `output.*`. Deterministic for given library versions.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ import json
 import re
 import shutil
 import sys
-from pathlib import Path
 
 import torch
 import transformers
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from transformers import (
     GLPNConfig,
     Mask2FormerConfig,
@@ -26,9 +25,7 @@ from transformers import (
     SwinConfig,
 )
 
-from models import GOLDENS
-
-MAPS = GOLDENS / "vision"
+from golden_images import GOLDENS, last_channels
 
 SEGFORMER = {
     "hidden_sizes": [8, 12, 20, 32],
@@ -58,10 +55,11 @@ def mask2former(labels: int, **changes) -> Mask2FormerConfig:
         "num_labels": labels,
     }
     backbone = swin(
-        embed_dim=8,
-        depths=[2, 2, 2, 2],
-        num_heads=[2, 2, 4, 4],
-        window_size=3,
+        embed_dim=4,
+        depths=[2, 2, 1, 1],
+        num_heads=[1, 2, 2, 2],
+        mlp_ratio=2.0,
+        window_size=2,
         out_features=["stage1", "stage2", "stage3", "stage4"],
     )
     return Mask2FormerConfig(backbone_config=backbone, **{**sizes, **changes})
@@ -74,21 +72,21 @@ VARIANTS = {
         SegformerConfig(**SEGFORMER, num_labels=5),
         1,
         [2, 64, 96],
-        [r"encoder\.(patch_embeddings|block)\.\d+(\.\d+)?", r".*\.attention\.self", r"encoder\.layer_norm\.\d"],
+        [r"encoder\.patch_embeddings\.\d", r"encoder\.block\.0\.0\.attention\.self", r"encoder\.layer_norm\.\d"],
     ),
     "segformer-semantic": (
         "SegformerForSemanticSegmentation",
         SegformerConfig(**SEGFORMER, decoder_hidden_size=20, num_labels=7),
         2,
         [1, 96, 64],
-        [r"encoder\.block\.\d+\.\d+", r"decode_head\.(linear_c\.\d|linear_fuse|classifier)"],
+        [r"encoder\.block\.\d+\.\d+", r"decode_head\.linear_c\.\d"],
     ),
     "glpn": (
         "GLPNForDepthEstimation",
         GLPNConfig(**SEGFORMER, decoder_hidden_size=12, max_depth=10),
         3,
         [1, 64, 96],
-        [r"encoder\.block\.\d+\.\d+", r"decoder\.stages\.\d(\.fusion)?", r"head\.head"],
+        [r"encoder\.block\.\d+\.\d+", r"decoder\.stages\.[0-2](\.fusion)?"],
     ),
     "swin": (
         "SwinForImageClassification",
@@ -97,7 +95,7 @@ VARIANTS = {
         [2, 44, 72],  # 11 x 18 and 6 x 9 patches: neither is a multiple of the window, and 11 is odd
         [
             r"embeddings",
-            r"encoder\.layers\.\d\.blocks\.\d(\.attention\.self|\.layernorm_before)?",
+            r"encoder\.layers\.\d\.blocks\.\d",
             r"encoder\.layers\.\d\.downsample",
             r"layernorm",
         ],
@@ -106,24 +104,31 @@ VARIANTS = {
         "Mask2FormerForUniversalSegmentation",
         mask2former(6),
         5,
-        [1, 96, 128],
+        [1, 64, 96],  # 16 x 24 .. 2 x 3 patches, windows of 2
         None,
     ),
     "mask2former-square": (
         "Mask2FormerForUniversalSegmentation",
         mask2former(3, num_queries=5, decoder_layers=3),
         6,
-        [1, 96, 96],
-        None,
+        [2, 64, 64],
+        # the decoders take pictures one by one: only the backbone has taps of both
+        [r"pixel_level_module\.encoder\.hidden_states_norms\.stage\d"],
     ),
 }
 
+# What follows "For" in a class: VisionHead in src/models/vision.rs
+HEADS = {
+    "ImageClassification": "Classification",
+    "SemanticSegmentation": "Semantic",
+    "DepthEstimation": "Depth",
+    "UniversalSegmentation": "Universal",
+}
+
 MASK2FORMER_TAPS = [
-    r"pixel_level_module\.encoder\.encoder\.layers\.\d\.blocks\.\d",
     r"pixel_level_module\.encoder\.hidden_states_norms\.stage\d",
-    r"pixel_level_module\.decoder\.input_projections\.\d",
-    r"pixel_level_module\.decoder\.encoder\.layers\.\d(\.self_attn)?",
-    r"pixel_level_module\.decoder\.(adapter_1|layer_1|mask_projection)",
+    r"pixel_level_module\.decoder\.encoder\.layers\.\d",
+    r"pixel_level_module\.decoder\.mask_projection",
     r"transformer_module\.decoder\.layers\.\d",
 ]
 
@@ -154,10 +159,6 @@ def randomize(model: torch.nn.Module, seed: int) -> None:
         p.data.copy_(value)
 
 
-def channels_last(name: str, x: torch.Tensor) -> torch.Tensor:
-    return x.permute(0, 2, 3, 1) if x.ndim == 4 else x
-
-
 @torch.no_grad()
 def run(model: torch.nn.Module, pixels: torch.Tensor, patterns: list[str]) -> dict[str, torch.Tensor]:
     """What the modules whose names match give, under their names without the base model's prefix."""
@@ -169,7 +170,7 @@ def run(model: torch.nn.Module, pixels: torch.Tensor, patterns: list[str]) -> di
             if isinstance(output, tuple):
                 output = output[0]
             if isinstance(output, torch.Tensor):
-                kept[name] = channels_last(name, output)
+                kept[name] = last_channels(output)
 
         return keep
 
@@ -182,12 +183,12 @@ def run(model: torch.nn.Module, pixels: torch.Tensor, patterns: list[str]) -> di
     for handle in handles:
         handle.remove()
     if "predicted_depth" in output:
-        kept["depth"] = output.predicted_depth
+        kept["output.depth"] = output.predicted_depth
     elif "class_queries_logits" in output:
-        kept["logits"] = output.class_queries_logits
-        kept["masks"] = output.masks_queries_logits  # [B, Q, h, w]
+        kept["output.logits"] = output.class_queries_logits
+        kept["output.masks"] = output.masks_queries_logits  # [B, Q, h, w]
     else:
-        kept["logits"] = channels_last("logits", output.logits)
+        kept["output.logits"] = last_channels(output.logits)
     return kept
 
 
@@ -196,16 +197,21 @@ def write(variant: str) -> None:
     torch.manual_seed(0)
     model = getattr(transformers, class_name)(config).eval()
     randomize(model, seed)
-    out = MAPS / variant
+    out = GOLDENS / variant
     shutil.rmtree(out, ignore_errors=True)
     model.save_pretrained(out)
     generator = torch.Generator().manual_seed(100 + seed)
     pixels = torch.randn([b, h, w, 3], generator=generator)
     taps = run(model, pixels, MASK2FORMER_TAPS if patterns is None else patterns)
-    taps["pixel_values"] = pixels
+    taps["pixels"] = pixels
     save_file({name: t.float().contiguous().clone() for name, t in taps.items()}, out / "taps.safetensors")
-    golden = {"model_class": class_name, "transformers": transformers.__version__, "pixel_values": [b, h, w, 3]}
-    (out / "golden.json").write_text(json.dumps(golden, indent=2) + "\n")
+    golden = {
+        "model_class": class_name,
+        "transformers": transformers.__version__,
+        "head": HEADS[class_name.rsplit("For", 1)[1]],
+        "size": [b, h, w],
+    }
+    (out / "golden.json").write_text(json.dumps(golden) + "\n")
     sizes = {p.name: p.stat().st_size for p in out.iterdir()}
     print(variant, sum(sizes.values()), sizes)
 

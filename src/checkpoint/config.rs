@@ -106,6 +106,30 @@ impl Config {
         }
     }
 
+    /// A list of sizes, each at least 1.
+    pub fn sizes(&self, name: &str, default: &[usize]) -> Result<Vec<usize>> {
+        let Some(value) = self.get(name) else { return Ok(default.to_vec()) };
+        let sizes = value.as_array().and_then(|list| {
+            // heads and depths come as integers, ratios sometimes as 4.0
+            let size = |v: &Value| {
+                let n = v.as_f64().filter(|n| n.fract() == 0.0 && (1.0..1e6).contains(n))?;
+                Some(n as usize)
+            };
+            list.iter().map(size).collect::<Option<Vec<_>>>()
+        });
+        sizes.filter(|list| (1..=64).contains(&list.len())).ok_or_else(|| {
+            wrong(name, brief(value), "a list of 1 to 64 whole numbers from 1 to 999999")
+        })
+    }
+
+    /// The configuration of a part: a backbone, an encoder.
+    pub fn nested(&self, name: &str) -> Result<Option<Config>> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let config = Config { fields: object(name, value)?.clone() };
+        config.check_sizes()?;
+        Ok(Some(config))
+    }
+
     /// A text field.
     pub fn string<'a>(&'a self, name: &str, default: Option<&'a str>) -> Result<&'a str> {
         match self.get(name) {

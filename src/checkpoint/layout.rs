@@ -62,7 +62,8 @@ impl Declared {
     pub fn shape(&self) -> [usize; 2] {
         let rows = match self.fold {
             Fold::BatchNorm { .. } => 2 * self.rows,
-            Fold::None | Fold::WeightNorm { .. } => self.names.len() * self.rows,
+            Fold::None | Fold::WeightNorm { .. } if self.slices == 0 => self.rows,
+            Fold::None | Fold::WeightNorm { .. } => self.names.len() * self.rows / self.slices,
         };
         [rows, self.cols]
     }

@@ -41,6 +41,9 @@ pub struct Declared {
     pub fold: Fold,
     /// A checkpoint may lack it; the model then knows what stands for it.
     pub optional: bool,
+    /// How many weights its rows are dealt out to, in order: this one and those declared after
+    /// it, which have no names and 0 here.
+    pub slices: usize,
 }
 
 /// Everything a model needs from a checkpoint, in the order of its weight ids.
@@ -93,7 +96,7 @@ impl Scope {
     fn parts(&self, names: &[impl AsRef<str>], rows: usize, cols: usize, kind: Kind) -> Declared {
         let names = names.iter().map(|name| self.join(name.as_ref())).collect();
         let (instead, layout, fold) = (Vec::new(), Layout::Rows, Fold::None);
-        Declared { names, instead, rows, cols, kind, layout, fold, optional: false }
+        Declared { names, instead, rows, cols, kind, layout, fold, optional: false, slices: 1 }
     }
 
     /// Weights declared so far, through this scope and all its relatives: the next id.
@@ -114,6 +117,24 @@ impl Scope {
     /// Sensitive matrices `[n, k]` each, stacked into one `[names.len() * n, k]`.
     pub fn stacked(&self, names: &[impl AsRef<str>], n: usize, k: usize) -> WeightId {
         self.declare(self.parts(names, n, k, Kind::Sensitive))
+    }
+
+    /// A sensitive matrix `[count * n, k]` as `count` weights `[n, k]`: projections that a file
+    /// stacks and a model applies to different inputs.
+    pub fn sliced(&self, name: &str, count: usize, n: usize, k: usize) -> Vec<WeightId> {
+        self.slices(self.parts(&[name], count * n, k, Kind::Sensitive), count)
+    }
+
+    /// A vector `[count * n]` as `count` weights `[n]`.
+    pub fn sliced_vector(&self, name: &str, count: usize, n: usize) -> Vec<WeightId> {
+        self.slices(self.parts(&[name], count * n, 1, Kind::Vector), count)
+    }
+
+    fn slices(&self, whole: Declared, count: usize) -> Vec<WeightId> {
+        let rows = whole.rows / count.max(1);
+        let rest = Declared { names: Vec::new(), rows, slices: 0, ..whole.clone() };
+        let first = self.declare(Declared { slices: count, ..whole });
+        std::iter::once(first).chain((1..count).map(|_| self.declare(rest.clone()))).collect()
     }
 
     /// A matrix `[n, k]` that stays f32 in every format. The file may have ones in front of its

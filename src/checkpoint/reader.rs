@@ -12,7 +12,7 @@ use super::part::{Assembly, Encoding, Part};
 use super::{Declared, Index, Kind, Manifest};
 use crate::error::Result;
 use crate::plan::WeightId;
-use crate::tensor::{Format, HostWeight};
+use crate::tensor::{Format, HostWeight, Matrix};
 use crate::{err, Code};
 
 /// Takes a weight that is complete.
@@ -205,7 +205,14 @@ impl Reader {
                     let id = WeightId(weight as u32);
                     let assembly = self.weights[weight].as_mut();
                     if let Some(complete) = assembly.map_or(Ok(None), |a| a.take(packing))? {
-                        sink(id, complete)?;
+                        match self.manifest.weights[weight].slices {
+                            count if count > 1 && !packing => {
+                                for (i, slice) in slices(complete, count).into_iter().enumerate() {
+                                    sink(WeightId((weight + i) as u32), slice)?;
+                                }
+                            }
+                            _ => sink(id, complete)?,
+                        }
                     }
                 }
             }
@@ -297,6 +304,26 @@ impl Reader {
         }
         Ok((self.format.unwrap_or(self.default), self.others.unwrap_or_default()))
     }
+}
+
+/// The rows of a weight dealt out to `count` weights.
+fn slices(weight: HostWeight, count: usize) -> Vec<HostWeight> {
+    let slice = |i: usize| match &weight {
+        HostWeight::Vector(v) => {
+            let n = v.len() / count;
+            HostWeight::Vector(v[i * n..(i + 1) * n].to_vec())
+        }
+        HostWeight::Matrix(m) => {
+            let (data, scales) = (m.data.len() / count, m.scales.len() / count);
+            HostWeight::Matrix(Matrix {
+                n: m.n / count,
+                data: m.data[i * data..(i + 1) * data].to_vec(),
+                scales: m.scales[i * scales..(i + 1) * scales].to_vec(),
+                ..*m
+            })
+        }
+    };
+    (0..count).map(slice).collect()
 }
 
 /// Whether the header says that the file is a pack of ours, of the one version there is.

@@ -57,6 +57,22 @@ impl Linear {
         Linear { weight, bias, n, k }
     }
 
+    /// A linear layer without a bias.
+    pub fn unbiased(scope: &Scope, n: usize, k: usize) -> Self {
+        Linear { weight: scope.matrix("weight", n, k), bias: None, n, k }
+    }
+
+    /// A 1x1 convolution with its bias: a linear layer over pixels.
+    pub fn pointwise(scope: &Scope, n: usize, k: usize) -> Self {
+        let bias = Some(scope.vector("bias", n));
+        Linear { bias, ..Linear::pointwise_unbiased(scope, n, k) }
+    }
+
+    /// A 1x1 convolution without a bias.
+    pub fn pointwise_unbiased(scope: &Scope, n: usize, k: usize) -> Self {
+        Linear { weight: scope.conv("weight", n, k, &[1, 1]), bias: None, n, k }
+    }
+
     /// A layer whose weight is another layer's table (tied embeddings), with a bias of its own.
     pub fn tied(weight: WeightId, bias: WeightId, n: usize, k: usize) -> Self {
         Linear { weight, bias: Some(bias), n, k }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{convnext, resnet, vit};
+use super::{convnext, glpn, mask2former, resnet, segformer, swin, vit};
 use crate::checkpoint::{Config, Manifest, Scope};
 use crate::error::Result;
 use crate::gpu::WeightShape;
@@ -105,6 +105,10 @@ enum Net {
     Vit(vit::Vit),
     ResNet(resnet::ResNet),
     ConvNext(convnext::ConvNext),
+    Swin(swin::Swin),
+    Segformer(segformer::Segformer),
+    Glpn(glpn::Glpn),
+    Mask2Former(Box<mask2former::Mask2Former>),
 }
 
 impl Net {
@@ -124,10 +128,27 @@ impl Net {
                 let root = Scope::root(base, convnext::SKIP);
                 (Net::ConvNext(convnext::ConvNext::new(config, &root, head)?), root.manifest())
             }
+            "swin" => {
+                let root = Scope::root(swin::BASE, swin::SKIP);
+                (Net::Swin(swin::Swin::new(config, &root, head)?), root.manifest())
+            }
+            "segformer" => {
+                let root = Scope::root(segformer::BASE, segformer::SKIP);
+                (Net::Segformer(segformer::Segformer::new(config, &root, head)?), root.manifest())
+            }
+            "glpn" => {
+                let root = Scope::root(glpn::BASE, glpn::SKIP);
+                (Net::Glpn(glpn::Glpn::new(config, &root, head)?), root.manifest())
+            }
+            "mask2former" => {
+                let root = Scope::root(mask2former::BASE, mask2former::SKIP);
+                let net = mask2former::Mask2Former::new(config, &root, head)?;
+                (Net::Mask2Former(Box::new(net)), root.manifest())
+            }
             other => {
                 let error = err!(Code::Unsupported, "model_type {other:?} in config.json");
                 return Err(error
-                    .remedy("vision models known here: vit, deit, resnet, convnext, convnextv2"));
+                    .remedy("vision models known here: vit, deit, resnet, convnext, convnextv2, swin, segformer, glpn, mask2former"));
             }
         })
     }
@@ -137,6 +158,10 @@ impl Net {
             Net::Vit(net) => net.forward(g, x),
             Net::ResNet(net) => net.forward(g, x),
             Net::ConvNext(net) => net.forward(g, x),
+            Net::Swin(net) => net.forward(g, x),
+            Net::Segformer(net) => net.forward(g, x),
+            Net::Glpn(net) => net.forward(g, x),
+            Net::Mask2Former(net) => net.forward(g, x),
         }
     }
 }

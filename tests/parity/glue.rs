@@ -1,5 +1,6 @@
 //! Rows for the ops between the large ones: sums, slices, tables, positions, products of values.
 
+use tareas::cpu::Activation;
 use tareas::plan::WeightId;
 use tareas::tensor::{Format, Matrix};
 
@@ -10,6 +11,7 @@ use super::{Case, Input, Record, Source};
 pub fn all(cases: &mut Vec<Case>, arithmetic: Arithmetic) {
     adds(cases);
     gated_sums_and_scales(cases);
+    group_norms(cases);
     products(cases);
     sine_positions(cases);
     slices(cases);
@@ -74,6 +76,52 @@ fn gated_sums_and_scales(cases: &mut Vec<Case>) {
         ];
         let record: Record = Box::new(|g, t| g.gated_sum([t[0], t[1]], t[2]));
         cases.push(row("gated_sum", label, inputs, vec![], record, sum));
+    }
+}
+
+fn group_norms(cases: &mut Vec<Case>) {
+    use Activation::{None, Relu};
+    for (b, h, w, c, groups, offset, activation) in [
+        (1, 1, 2, 4, 1, 0.0, None),
+        (2, 5, 7, 12, 4, 0.0, Relu),
+        (1, 30, 41, 64, 32, 3.0, None),
+        (2, 9, 3, 6, 2, 1.0, Relu),
+    ] {
+        let rows = h * w;
+        let mut x = numbers(57, b * rows * c, 2.0);
+        x.iter_mut().for_each(|v| *v += offset);
+        let weight: Vec<f32> = numbers(58, c, 0.3).iter().map(|v| 1.0 + v).collect();
+        let bias = numbers(59, c, 0.3);
+        let (width, eps) = (c / groups, 1e-5);
+        let mut expected = Reference::zeros(x.len());
+        for (image, group) in (0..b).flat_map(|i| (0..groups).map(move |g| (i, g))) {
+            let at = |i: usize| (image * rows + i / width) * c + group * width + i % width;
+            let count = rows * width;
+            let values: Vec<f64> = (0..count).map(|i| f64::from(x[at(i)])).collect();
+            let mean = values.iter().sum::<f64>() / count as f64;
+            let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count as f64;
+            let r = 1.0 / (variance + f64::from(eps)).sqrt();
+            let largest = values.iter().fold(0.0f64, |a, v| a.max(v.abs()));
+            // as in `reference::layer_norm`
+            let roundings = U * (8.0 + (count as f64).sqrt());
+            for (i, v) in values.iter().enumerate() {
+                let channel = group * width + i % width;
+                let (w, b) = (f64::from(weight[channel]), f64::from(bias[channel]));
+                let y = (v - mean) * r;
+                let z = y * w + b;
+                expected.expected[at(i)] = if activation == Relu { z.max(0.0) } else { z };
+                expected.bound[at(i)] =
+                    roundings * (largest * r + y.abs()) * w.abs() + 2.0 * U * b.abs();
+            }
+        }
+        let inputs = vec![(vec![b, h, w, c], Input::F32(x))];
+        let weights = vec![Source::Vector(weight), Source::Vector(bias)];
+        let record: Record = Box::new(move |g, t| {
+            g.group_norm(t[0], WeightId(0), WeightId(1), groups, eps, activation)
+        });
+        let label =
+            format!("[{b}, {h}, {w}, {c}] in {groups}, mean {offset}, {}", activation.name());
+        cases.push(row("group_norm", label, inputs, weights, record, expected));
     }
 }
 
