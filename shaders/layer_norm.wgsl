@@ -1,4 +1,4 @@
-// out = (x - mean) / sqrt(var + eps) * weight + bias per row of H. Called by src/ops/layer_norm.rs.
+// out = activate((x - mean) / sqrt(var + eps) * weight + bias) per row of H. Called by src/ops/layer_norm.rs.
 //
 // One workgroup of 64 per row; a thread keeps its PER elements in registers between the two sums
 // (mean, then the centred squares), so the row is read once.
@@ -29,6 +29,17 @@ fn total(v: Element) -> f32 {
 @group(0) @binding(4) var<storage, read_write> out: array<Element>;
 
 #include "lib/reduce.wgsl"
+#include "lib/activation.wgsl"
+
+#if VEC4
+fn finish(v: Element) -> Element {
+    return Element(activate(v.x), activate(v.y), activate(v.z), activate(v.w));
+}
+#else
+fn finish(v: Element) -> Element {
+    return activate(v);
+}
+#endif
 
 @compute @workgroup_size(64)
 fn main(
@@ -74,7 +85,7 @@ fn main(
 #for i in 0..PER
     if t + ${i}u * 64u < params.width {
         let c = t + ${i}u * 64u;
-        out[at + c] = v${i} * r * weight[c] + bias[c];
+        out[at + c] = finish(v${i} * r * weight[c] + bias[c]);
     }
 #endfor
 }

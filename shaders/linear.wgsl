@@ -36,7 +36,7 @@ fn main(
     let tx = t % ${TX}u;
     let ty = t / ${TX}u;
     let row0 = group.y * ${SIDE}u;
-    let n0 = group.x * ${SIDE}u;
+    let n0 = first_column(group.x, ${SIDE}u);
 #for i in 0..ROWS
 #for j in 0..COLUMNS
     var sum${i}_${j} = 0.0;
@@ -49,7 +49,7 @@ fn main(
     let at${i} = t + ${i}u * ${THREADS}u;
     let x_row${i} = row0 + at${i} / 8u;
     // Past the last row the values do not matter: their outputs are not stored.
-    let w_row${i} = min(n0 + at${i} / 8u, params.n - 1u);
+    let w_row${i} = weight_row(n0 + at${i} / 8u);
     var x${i} = load_x(x_row${i}, at${i} % 8u);
     var w${i} = fetch4(w_row${i}, at${i} % 8u, params.k4s);
 #endfor

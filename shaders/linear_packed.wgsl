@@ -46,7 +46,7 @@ fn main(
     let tx = t % ${TX}u;
     let ty = t / ${TX}u;
     let row0 = group.y * ${SIDE}u;
-    let n0 = group.x * ${SIDE}u;
+    let n0 = first_column(group.x, ${SIDE}u);
     let blocks = params.k4s / 8u;
 #for i in 0..ROWS
 #for j in 0..COLUMNS
@@ -80,7 +80,7 @@ fn main(
             // the last block they meet zeros of x.
             let row = t % ${SIDE}u;
             let block = t / ${SIDE}u;
-            let block_at = min(n0 + row, params.n - 1u) * blocks + min(block0 + block, blocks - 1u);
+            let block_at = weight_row(n0 + row) * blocks + min(block0 + block, blocks - 1u);
             let at = block * 2u * ${SIDE}u + row;
 #if FORMAT == q8
             w_tile[at] = weights[2u * block_at];

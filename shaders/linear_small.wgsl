@@ -19,9 +19,9 @@ fn main(
     @builtin(subgroup_size) lanes: u32,
 #endif
 ) {
-    let n0 = group.x * 4u;
+    let n0 = first_column(group.x, 4u);
 #for r in 0..4
-    let row${r} = min(n0 + ${r}u, params.n - 1u);
+    let row${r} = weight_row(n0 + ${r}u);
 #for m in 0..M_MAX
     var sum${r}_${m} = 0.0;
 #endfor

@@ -166,10 +166,10 @@ def tap_modules(model: torch.nn.Module) -> dict[str, torch.nn.Module]:
     base = model.base_model
     taps = {f"feature_extractor.conv_layers.{i}": m for i, m in enumerate(base.feature_extractor.conv_layers)}
     taps["feature_projection"] = base.feature_projection
-    taps["encoder.pos_conv_embed"] = base.encoder.pos_conv_embed
     taps["encoder.layer_norm"] = base.encoder.layer_norm
     for i, layer in enumerate(base.encoder.layers):
-        taps[f"encoder.layers.{i}.attention"] = layer.attention
+        taps[f"encoder.layers.{i}.layer_norm"] = layer.layer_norm
+        taps[f"encoder.layers.{i}.final_layer_norm"] = layer.final_layer_norm
         taps[f"encoder.layers.{i}"] = layer
     for head in ("projector", "quantizer.weight_proj"):
         if (module := dict(model.named_modules()).get(head)) is not None:

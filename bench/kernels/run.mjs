@@ -47,6 +47,16 @@ const worker = `(${async function (cases, rounds) {
       }
     });
   }
+  // 5 s of wav2vec2-base
+  for (const chunk of [8, 16, 32, 64, 249]) {
+    for (const i of [0, 2, 3]) {
+      add(`wav2vec2 ${formats[i]}: convolutions by ${chunk}`, () => x.prepare_wav2vec2(i, 249, chunk), (id) => x.wav2vec2(id, 1));
+    }
+    add(`wav2vec2 f32: first convolution by ${chunk}`, () => x.prepare_wav2vec2(0, 249, chunk), (id) => x.wav2vec2(id, 0));
+  }
+  for (const i of [0, 2, 3]) add(`wav2vec2 ${formats[i]}: positions`, () => x.prepare_wav2vec2(i, 249, 1), (id) => x.wav2vec2(id, 2));
+  add('wav2vec2: statistics', () => x.prepare_wav2vec2(0, 249, 1), (id) => x.wav2vec2(id, 3));
+  for (const i of [0, 2, 3]) add(`wav2vec2 ${formats[i]}: transformer`, () => x.prepare_encoder(i, 768, 249), (id) => x.encoder(id, 7));
   const once = (row) => {
     const start = performance.now();
     let n = 0;

@@ -4,7 +4,8 @@
 //
 // AFFINE: gain multiplies what is activated by a layer scale, norm is a batch norm (scales, then
 // shifts). RESIDUAL: none, or added before the activation (first) or after it (last). CONV: x is an image, and a
-// row of the product a patch of it (lib/conv.wgsl).
+// row of the product a patch of it (lib/conv.wgsl); or a signal, and a row a window of it
+// (lib/conv1d.wgsl), perhaps one per group of channels: n is then the columns of a group.
 //
 // A weight too large for one binding comes in chunks of rows, one dispatch each; `column` is the
 // first row of the chunk.
@@ -16,7 +17,13 @@ struct Params {
     k4s: u32,     // columns of the weight (k padded to a multiple of 32) / 4
     column: u32,  // first output column of this chunk
     width: u32,   // columns of the output
-#if CONV
+#if CONV == rows || CONV == windows
+    frames: u32,          // of the signal
+    channels: u32,
+    group_channels: u32,
+    first: u32,           // where the first window begins
+    stride: u32,          // frames from one window to the next
+#elif CONV
     in_h: u32,    // the image
     in_w: u32,
     in_c: u32,
@@ -50,7 +57,38 @@ struct Params {
 
 #include "lib/activation.wgsl"
 
-#if CONV
+#if CONV == windows
+var<private> group_index: u32;
+#endif
+
+// The first column of tile `tile` of `side` columns, within its group.
+fn first_column(tile: u32, side: u32) -> u32 {
+#if CONV == windows
+    let tiles = (params.n + side - 1u) / side;
+    group_index = tile / tiles;
+    return tile % tiles * side;
+#else
+    return tile * side;
+#endif
+}
+
+// Column n of the group as a column of the chunk.
+fn of_group(n: u32) -> u32 {
+#if CONV == windows
+    return group_index * params.n + n;
+#else
+    return n;
+#endif
+}
+
+// The weight's row for column n, the last one past the end.
+fn weight_row(n: u32) -> u32 {
+    return of_group(min(n, params.n - 1u));
+}
+
+#if CONV == rows || CONV == windows
+#include "lib/conv1d.wgsl"
+#elif CONV
 #include "lib/conv.wgsl"
 #else
 // x[row, 4 k4 ..], zero past either end.
@@ -77,7 +115,7 @@ fn load_x(row: u32, k4: u32) -> vec4<f32> {
 // Stores output (row, n) unless it lies past the end.
 fn store(row: u32, n: u32, sum: f32) {
     if row < params.m && n < params.n {
-        let column = params.column + n;
+        let column = params.column + of_group(n);
         var y = sum;
 #if BIAS
         y += bias[column];

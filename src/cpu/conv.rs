@@ -4,7 +4,7 @@
 //! [`super::linear`], few enough to stay in the cache.
 
 use super::dot::Dot;
-use super::gemm::{linear, product};
+use super::gemm::{linear, product, Rows};
 use super::pack::Values;
 use super::quantize::{grow, Activations};
 use super::{Epilogue, PackedMatrix, Scratch};
@@ -93,11 +93,11 @@ pub fn conv2d(
     if quantized {
         let zero = match &weight.values {
             Values::Q8 { dot, .. } => {
-                s.image.for_q8(&x[..b * h * w * c], c, *dot);
+                s.image.for_q8(Rows::dense(&x[..b * h * w * c], c), *dot);
                 dot.activation_range().0 as u8
             }
             Values::Q4 { dot, .. } => {
-                s.image.for_q4(&x[..b * h * w * c], c, *dot);
+                s.image.for_q4(Rows::dense(&x[..b * h * w * c], c), *dot);
                 0
             }
             _ => 0,

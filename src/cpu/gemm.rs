@@ -86,6 +86,47 @@ pub struct Scratch {
     pub(crate) rows: Vec<u32>,
 }
 
+/// The left operand of a GEMM: `m` rows of `k` values, row `i` from `i * stride` on. Rows overlap
+/// where `stride < k`: the windows of a convolution over time.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    pub x: &'a [f32],
+    pub m: usize,
+    pub stride: usize,
+    pub k: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Rows that lie end to end.
+    pub(super) fn dense(x: &'a [f32], k: usize) -> Self {
+        Rows { x, m: x.len() / k.max(1), stride: k, k }
+    }
+
+    pub(super) fn row(&self, i: usize) -> &'a [f32] {
+        &self.x[i * self.stride..][..self.k]
+    }
+
+    /// Every `step`-th row, from `first` on.
+    fn every(&self, first: usize, step: usize) -> Rows<'a> {
+        let m = self.m.saturating_sub(first).div_ceil(step);
+        let x = if m > 0 { &self.x[first * self.stride..] } else { &[] };
+        Rows { x, m, stride: step * self.stride, k: self.k }
+    }
+
+    /// Values from the beginning of the first row to the end of the last.
+    fn span(&self) -> usize {
+        if self.m == 0 {
+            0
+        } else {
+            (self.m - 1) * self.stride + self.k
+        }
+    }
+}
+
+/// Where windows begin on a grid finer than blocks, they share their quantized values with
+/// every so-manyth neighbour only: up to so many copies of the input are made.
+const MAX_PHASES: usize = 4;
+
 /// `out = activation(x Wᵀ + b) + residual`, x `[M, K]`, W `[N, K]`, out `[M, N]`.
 pub fn linear(
     x: &[f32],
@@ -95,15 +136,51 @@ pub fn linear(
     out: &mut [f32],
     s: &mut Scratch,
 ) {
-    let k = w.k();
-    assert!(x.len() >= m * k, "linear: {m} rows of {k}");
-    let x = &x[..m * k];
-    match &w.values {
-        Values::Q8 { dot, .. } => s.activations.for_q8(x, k, *dot),
-        Values::Q4 { dot, .. } => s.activations.for_q4(x, k, *dot),
-        Values::F32(_) | Values::F16(_) => {}
+    gemm(Rows { x, m, stride: w.k(), k: w.k() }, w, 0..w.n(), e, out, s);
+}
+
+/// [`linear`] over rows that may overlap, for a range of output columns: `out` is `[M, N]`, and
+/// what lies outside `columns` is left alone.
+pub fn gemm(
+    rows: Rows<'_>,
+    w: &PackedMatrix,
+    columns: Range<usize>,
+    e: Epilogue<'_>,
+    out: &mut [f32],
+    s: &mut Scratch,
+) {
+    let Rows { x, m, k, .. } = rows;
+    assert!(
+        k == w.k() && x.len() >= rows.span(),
+        "linear: {m} rows of {k} by {:?}",
+        [w.n(), w.k()]
+    );
+    let dot = match &w.values {
+        Values::Q8 { dot, .. } | Values::Q4 { dot, .. } => Some(*dot),
+        Values::F32(_) | Values::F16(_) => None,
+    };
+    // Windows whose blocks fall on each other's are quantized once and not once each. In every
+    // `phases`-th row they do: 768 channels in 16 groups are windows 48 apart, two phases.
+    let phases = BLOCK / gcd(rows.stride, BLOCK);
+    let shared = dot.is_some_and(|d| d != Dot::Wide)
+        && rows.stride < k
+        && k % BLOCK == 0
+        && phases <= MAX_PHASES;
+    let phases = if shared { phases } else { 1 };
+    for phase in 0..phases.min(m) {
+        let rows = rows.every(phase, phases);
+        let quantized = match shared {
+            true => Rows { x: rows.x, m: 1, stride: 0, k: rows.span() },
+            false => rows,
+        };
+        match (&w.values, dot) {
+            (Values::Q8 { .. }, Some(dot)) => s.activations.for_q8(quantized, dot),
+            (Values::Q4 { .. }, Some(dot)) => s.activations.for_q4(quantized, dot),
+            _ => {}
+        }
+        let row_blocks = if shared { rows.stride / BLOCK } else { w.blocks() };
+        call(rows, row_blocks, [phase, phases], w, columns.clone(), e, out, s);
     }
-    product(x, m, w, e, out, s);
 }
 
 /// [`linear`] for rows that are in `s.activations` already where `w` is quantized (`x` is then
@@ -116,19 +193,51 @@ pub(super) fn product(
     out: &mut [f32],
     s: &mut Scratch,
 ) {
+    let rows = Rows { x, m, stride: w.k(), k: w.k() };
+    call(rows, w.blocks(), [0, 1], w, 0..w.n(), e, out, s);
+}
+
+#[allow(clippy::too_many_arguments)] // the operands of a product, and where they lie
+fn call(
+    rows: Rows<'_>,
+    row_blocks: usize,
+    [first, step]: [usize; 2],
+    w: &PackedMatrix,
+    columns: Range<usize>,
+    e: Epilogue<'_>,
+    out: &mut [f32],
+    s: &mut Scratch,
+) {
     let n = w.n();
-    assert!(out.len() >= m * n, "linear: {m} rows of {n}");
+    let end = if rows.m == 0 { 0 } else { (first + (rows.m - 1) * step + 1) * n };
+    assert!(out.len() >= end && columns.end <= n, "linear: {} rows of {n}", rows.m);
     let fits = |v: Option<&[f32]>, len: usize| v.is_none_or(|v| v.len() >= len);
-    assert!(fits(e.bias, n) && fits(e.scale, n) && fits(e.shift, n) && fits(e.residual, m * n));
-    let call = Call { x, m, w, e, activations: &s.activations, out: out.as_mut_ptr() };
-    // SAFETY: `out` holds M x N and nobody else writes it; all panels are in range.
-    unsafe { call.panels(0..w.panels(), &mut s.panel) };
+    assert!(fits(e.bias, n) && fits(e.scale, n) && fits(e.shift, n) && fits(e.residual, end));
+    let panels = columns.start / NR..columns.end.div_ceil(NR);
+    let activations = &s.activations;
+    let out = out.as_mut_ptr();
+    let call = Call { rows, row_blocks, first, step, columns, w, e, activations, out };
+    // SAFETY: `out` holds the rows and nobody else writes it; all panels are in range.
+    unsafe { call.panels(panels, &mut s.panel) };
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 {
+        a
+    } else {
+        gcd(b, a % b)
+    }
 }
 
 /// One linear call, its activations quantized: work that can be split by panels.
 struct Call<'a> {
-    x: &'a [f32],
-    m: usize,
+    rows: Rows<'a>,
+    /// Blocks of quantized activations from one row to the next.
+    row_blocks: usize,
+    /// Row `i` is row `first + i * step` of the output.
+    first: usize,
+    step: usize,
+    columns: Range<usize>,
     w: &'a PackedMatrix,
     e: Epilogue<'a>,
     activations: &'a Activations,
@@ -143,13 +252,14 @@ impl Call<'_> {
     /// `out` is valid for M x N writes, and no one else touches these panels' columns.
     unsafe fn panels(&self, panels: Range<usize>, unpacked: &mut Vec<f32>) {
         let (k, blocks) = (self.w.k(), self.w.blocks());
+        let lda = self.rows.stride;
         let of_f32 = |b: *const f32| {
             move |i: usize, rows: usize, to: *mut V| {
-                let a = self.x.as_ptr().add(i * k);
+                let a = self.rows.x.as_ptr().add(i * lda);
                 match rows {
-                    3 => floats::<3>(a, b, k, to),
-                    2 => floats::<2>(a, b, k, to),
-                    _ => floats::<1>(a, b, k, to),
+                    3 => floats::<3>(a, lda, b, k, to),
+                    2 => floats::<2>(a, lda, b, k, to),
+                    _ => floats::<1>(a, lda, b, k, to),
                 }
             }
         };
@@ -203,8 +313,8 @@ impl Call<'_> {
     unsafe fn rows(&self, panel: usize, most: usize, tile: impl Fn(usize, usize, *mut V)) {
         let mut sums = [splat(0.0); 3 * NV];
         let mut i = 0;
-        while i < self.m {
-            let rows = most.min(self.m - i);
+        while i < self.rows.m {
+            let rows = most.min(self.rows.m - i);
             tile(i, rows, sums.as_mut_ptr());
             self.finish(&sums[..rows * NV], i, panel);
             i += rows;
@@ -225,7 +335,8 @@ impl Call<'_> {
         let block = if per_row { 2 * BLOCK } else { BLOCK };
         let q = Quantized {
             a: self.activations.values.as_ptr(),
-            lda: blocks * block,
+            lda: self.row_blocks * block,
+            a_blocks: self.row_blocks,
             a_scales: self.activations.scales.as_ptr(),
             a_first: self.activations.first.as_ptr(),
             b,
@@ -237,8 +348,8 @@ impl Call<'_> {
         };
         let at = |i: usize| Quantized {
             a: q.a.add(i * q.lda),
-            a_scales: q.a_scales.add(if per_row { i } else { i * blocks }),
-            a_first: if Q4 && !per_row { q.a_first.add(i * blocks) } else { q.a_first },
+            a_scales: q.a_scales.add(if per_row { i } else { i * q.a_blocks }),
+            a_first: if Q4 && !per_row { q.a_first.add(i * q.a_blocks) } else { q.a_first },
             ..q
         };
         match dot {
@@ -292,15 +403,17 @@ impl Call<'_> {
         };
         for j in 0..NV {
             let column = panel * NR + 4 * j;
-            if column >= n {
-                return;
+            // a panel may reach into the next group's columns
+            let inside = column.max(self.columns.start)..(column + 4).min(self.columns.end);
+            if inside.is_empty() {
+                continue;
             }
-            let whole = column + 4 <= n;
+            let whole = inside.len() == 4;
             let four = |v: &[f32]| {
                 if whole {
                     load(v.as_ptr().add(column))
                 } else {
-                    load_partial(&v[column..n], 0.0)
+                    load_partial(&v[column..n.min(column + 4)], 0.0)
                 }
             };
             let scale = self.e.scale.map_or(splat(1.0), four);
@@ -312,15 +425,17 @@ impl Call<'_> {
                 shift = add(shift, four(s));
             }
             for (i, sums) in tile.chunks_exact(NV).enumerate() {
-                let at = (row + i) * n + column;
+                let at = (self.first + (row + i) * self.step) * n + column;
                 if whole {
                     let residual = self.e.residual.map(|r| load(r.as_ptr().add(at)));
                     store(self.out.add(at), finish(sums[j], scale, shift, residual));
                 } else {
-                    let end = at + n - column;
+                    let end = at + n.min(column + 4) - column;
                     let residual = self.e.residual.map(|r| load_partial(&r[at..end], 0.0));
-                    let out = std::slice::from_raw_parts_mut(self.out.add(at), n - column);
-                    store_partial(out, finish(sums[j], scale, shift, residual));
+                    let y = lanes(finish(sums[j], scale, shift, residual));
+                    for c in inside.clone() {
+                        self.out.add(at + c - column).write(y[c - column]);
+                    }
                 }
             }
         }
@@ -330,8 +445,8 @@ impl Call<'_> {
 // One function per tile, so that V8 allocates registers for nothing else.
 
 #[inline(never)]
-unsafe fn floats<const MR: usize>(a: *const f32, b: *const f32, k: usize, to: *mut V) {
-    to.cast::<Tile<MR, NV>>().write(f32_tile::<MR, NV>(a, k, b, k));
+unsafe fn floats<const MR: usize>(a: *const f32, lda: usize, b: *const f32, k: usize, to: *mut V) {
+    to.cast::<Tile<MR, NV>>().write(f32_tile::<MR, NV>(a, lda, b, k));
 }
 
 #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]

@@ -1,10 +1,34 @@
 //! Layer normalization over rows.
 
 use super::simd::*;
+use super::Activation;
 
-/// `out = (x - mean) / sqrt(var + eps) * gamma + beta` per row; x and out `[M, H]`, gamma and
-/// beta `[H]`. The variance is the population's, from centred values.
-pub fn layer_norm(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32, out: &mut [f32]) {
+/// `out = activation((x - mean) / sqrt(var + eps) * gamma + beta)` per row; x and out `[M, H]`,
+/// gamma and beta `[H]`. The variance is the population's, from centred values.
+pub fn layer_norm(
+    x: &[f32],
+    gamma: &[f32],
+    beta: &[f32],
+    eps: f32,
+    activation: Activation,
+    out: &mut [f32],
+) {
+    match activation {
+        Activation::None => rows(x, gamma, beta, eps, out, |v| v),
+        Activation::Gelu => rows(x, gamma, beta, eps, out, |v| Activation::Gelu.vector(v)),
+        other => rows(x, gamma, beta, eps, out, |v| other.vector(v)),
+    }
+}
+
+#[inline(always)]
+fn rows(
+    x: &[f32],
+    gamma: &[f32],
+    beta: &[f32],
+    eps: f32,
+    out: &mut [f32],
+    activate: impl Fn(V) -> V,
+) {
     let h = gamma.len();
     assert!(beta.len() == h && out.len() >= x.len(), "layer_norm: {h} features");
     if h == 0 {
@@ -19,7 +43,7 @@ pub fn layer_norm(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32, out: &mut [f
         };
         let var = fold(x, square, mean) / h as f32;
         let r = splat(1.0 / (var + eps).sqrt());
-        let scale = |x, g, b| madd(mul(sub(x, centre), r), g, b);
+        let scale = |x, g, b| activate(madd(mul(sub(x, centre), r), g, b));
         let bulk = h / 4 * 4;
         for i in (0..bulk).step_by(4) {
             // SAFETY: i + 4 <= h, the length of all four.

@@ -1,6 +1,7 @@
 //! Activations to integers, once per row and block of a linear call.
 
 use super::dot::Dot;
+use super::gemm::Rows;
 use super::math::ROUND;
 use super::simd::*;
 use crate::tensor::BLOCK;
@@ -26,24 +27,24 @@ pub(super) fn grow<T: Copy + Default>(v: &mut Vec<T>, len: usize) {
 impl Activations {
     /// Quantizes `x` `[M, K]` for a product with q8 weights: symmetric around the byte that
     /// stands for zero, one scale per block.
-    pub fn for_q8(&mut self, x: &[f32], k: usize, dot: Dot) {
+    pub fn for_q8(&mut self, x: Rows<'_>, dot: Dot) {
         let (zero, levels) = dot.activation_range();
         match dot {
-            Dot::Wide => self.wide(x, k),
-            Dot::Quads { signed: true } => self.blocks::<true>(x, k, zero, levels),
-            _ => self.blocks::<false>(x, k, zero, levels),
+            Dot::Wide => self.wide(x),
+            Dot::Quads { signed: true } => self.blocks::<true>(x, zero, levels),
+            _ => self.blocks::<false>(x, zero, levels),
         }
     }
 
     /// Quantizes `x` `[M, K]` for a product with q4 weights, which are the 7-bit operand
     /// themselves: signed bytes, one scale per block, and the sums that stand for the weights'
     /// zero point 8.
-    pub fn for_q4(&mut self, x: &[f32], k: usize, dot: Dot) {
+    pub fn for_q4(&mut self, x: Rows<'_>, dot: Dot) {
         if dot == Dot::Wide {
-            return self.wide(x, k);
+            return self.wide(x);
         }
-        self.blocks::<true>(x, k, 0, 127);
-        let blocks = self.scales_len(x, k);
+        self.blocks::<true>(x, 0, 127);
+        let blocks = x.m * x.k.div_ceil(BLOCK);
         grow(&mut self.first, blocks);
         for (first, block) in self.first[..blocks].iter_mut().zip(self.values.chunks_exact(BLOCK)) {
             // k mod 4 in 0..2 and in 2..4: the two 16-bit lanes of a column under `Dot::Pairs`
@@ -55,17 +56,13 @@ impl Activations {
         }
     }
 
-    fn scales_len(&self, x: &[f32], k: usize) -> usize {
-        x.len() / k.max(1) * k.div_ceil(BLOCK)
-    }
-
-    fn blocks<const SIGNED: bool>(&mut self, x: &[f32], k: usize, zero: i32, levels: i32) {
-        let blocks = self.scales_len(x, k);
+    fn blocks<const SIGNED: bool>(&mut self, x: Rows<'_>, zero: i32, levels: i32) {
+        let blocks = x.m * x.k.div_ceil(BLOCK);
         grow(&mut self.scales, blocks);
         grow(&mut self.values, blocks * BLOCK);
         let mut to = self.scales.iter_mut().zip(self.values.chunks_exact_mut(BLOCK));
-        for row in x.chunks_exact(k.max(1)) {
-            for (block, (scale, values)) in row.chunks(BLOCK).zip(&mut to) {
+        for i in 0..x.m {
+            for (block, (scale, values)) in x.row(i).chunks(BLOCK).zip(&mut to) {
                 if block.len() == BLOCK {
                     *scale = quantize_block::<SIGNED>(block, zero, levels, values);
                 } else {
@@ -78,13 +75,14 @@ impl Activations {
     }
 
     /// 16-bit activations, one scale per row: as good as f32 for the product.
-    fn wide(&mut self, x: &[f32], k: usize) {
+    fn wide(&mut self, x: Rows<'_>) {
+        let (m, k) = (x.m, x.k);
         let padded = k.div_ceil(BLOCK) * BLOCK;
-        let m = x.len() / k.max(1);
         grow(&mut self.scales, m);
         grow(&mut self.values, m * padded * 2);
-        let rows = x.chunks_exact(k.max(1)).zip(self.values.chunks_exact_mut(padded.max(1) * 2));
-        for ((row, values), scale) in rows.zip(&mut self.scales) {
+        let to = self.values.chunks_exact_mut(padded.max(1) * 2).zip(&mut self.scales);
+        for (i, (values, scale)) in (0..m).zip(to) {
+            let row = x.row(i);
             let (fours, rest) = row.split_at(k / 4 * 4);
             let mut most = abs(load_partial(rest, 0.0));
             for four in fours.chunks_exact(4) {

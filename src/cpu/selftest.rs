@@ -138,7 +138,7 @@ pub fn layer_norm() -> Vec<String> {
         let x: Vec<f32> = noise(m * h, h as u32).iter().map(|v| v + 3.0).collect();
         let (gamma, beta) = (noise(h, 2), noise(h, 3));
         let mut out = vec![f32::NAN; m * h];
-        super::layer_norm(&x, &gamma, &beta, eps, &mut out);
+        super::layer_norm(&x, &gamma, &beta, eps, Activation::None, &mut out);
         for (r, row) in x.chunks_exact(h).enumerate() {
             let mean = row.iter().map(|&v| f64::from(v)).sum::<f64>() / h as f64;
             let var = row.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / h as f64;

@@ -53,7 +53,9 @@ pub(super) struct Quantized {
     /// Rows of activations, `lda` bytes apart.
     pub a: *const u8,
     pub lda: usize,
-    /// One per row and block, rows `blocks` apart.
+    /// Blocks from one row to the next in `a_scales` and `a_first`.
+    pub a_blocks: usize,
+    /// One per row and block.
     pub a_scales: *const f32,
     /// q4: per row and block, the start of its sums (see `Activations::for_q4`).
     pub a_first: *const i32,
@@ -84,7 +86,7 @@ impl Quantized {
             *c = load(self.b_scales.add(block * NR + 4 * j));
         }
         for i in 0..MR {
-            let row = load_splat(self.a_scales.add(i * self.blocks + block));
+            let row = load_splat(self.a_scales.add(i * self.a_blocks + block));
             for j in 0..NV {
                 tile[i][j] = madd(to_f32(sums[i][j]), mul(row, columns[j]), tile[i][j]);
             }
@@ -104,7 +106,7 @@ impl Quantized {
     unsafe fn a_first<const MR: usize>(&self, block: usize) -> Tile<MR, NV> {
         let mut first = [[splat_i32(0); NV]; MR];
         for (i, f) in first.iter_mut().enumerate() {
-            *f = [load_splat(self.a_first.add(i * self.blocks + block)); NV];
+            *f = [load_splat(self.a_first.add(i * self.a_blocks + block)); NV];
         }
         first
     }

@@ -17,6 +17,7 @@ const INCLUDES: &[(&str, &str)] = &[
     ("lib/activation.wgsl", include_str!("../../shaders/lib/activation.wgsl")),
     ("lib/conv.wgsl", include_str!("../../shaders/lib/conv.wgsl")),
     ("lib/attention.wgsl", include_str!("../../shaders/lib/attention.wgsl")),
+    ("lib/conv1d.wgsl", include_str!("../../shaders/lib/conv1d.wgsl")),
     ("lib/linear.wgsl", include_str!("../../shaders/lib/linear.wgsl")),
     ("lib/order.wgsl", include_str!("../../shaders/lib/order.wgsl")),
     ("lib/reduce.wgsl", include_str!("../../shaders/lib/reduce.wgsl")),

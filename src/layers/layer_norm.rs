@@ -1,6 +1,7 @@
 //! Layer normalization with its parameters.
 
 use crate::checkpoint::Scope;
+use crate::cpu::Activation;
 use crate::plan::{Recorder, Tensor, WeightId};
 
 #[derive(Debug, Clone, Copy)]
@@ -19,5 +20,10 @@ impl LayerNorm {
     /// x `[.., H]` -> `[.., H]`.
     pub fn forward(&self, g: &mut Recorder, x: Tensor) -> Tensor {
         g.layer_norm(x, self.weight, self.bias, self.eps)
+    }
+
+    /// `activation(norm(x))`.
+    pub fn activate(&self, g: &mut Recorder, x: Tensor, activation: Activation) -> Tensor {
+        g.layer_norm_activate(x, self.weight, self.bias, self.eps, activation)
     }
 }

@@ -5,11 +5,13 @@ mod conv2d;
 mod layer_norm;
 mod linear;
 mod post_norm;
+mod pre_norm;
 
 pub use conv2d::Conv2d;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use post_norm::{PostNormLayer, PostNormNames, PostNormSizes};
+pub use pre_norm::PreNormLayer;
 
 use crate::cpu::Activation;
 use crate::error::Result;

@@ -1,7 +1,8 @@
 //! Speech models behind one door: the registry of architectures, the inputs they share, and the
 //! model as tasks see it.
 
-use crate::checkpoint::{Config, Manifest};
+use super::wav2vec2;
+use crate::checkpoint::{Config, Manifest, Scope};
 use crate::error::Result;
 use crate::gpu::WeightShape;
 use crate::plan::{HostValue, Outputs, Recorder, Runtime, Tensor};
@@ -69,37 +70,31 @@ pub struct Codes {
     pub indices: Vec<u32>,
 }
 
-/// A model of a known architecture.
+/// A model of a known architecture. HuBERT is a Wav2Vec2 by another name.
 #[derive(Debug)]
-enum Net {}
+enum Net {
+    Wav2Vec2(wav2vec2::Wav2Vec2),
+}
 
 impl Net {
     /// The registry: one line per architecture. Returns what the checkpoint must hold.
-    #[allow(clippy::match_single_binding)]
     fn new(config: &Config, head: AudioHead) -> Result<(Self, Manifest)> {
-        let _ = head;
-        match config.model_type()? {
+        let family = match config.model_type()? {
+            "wav2vec2" => wav2vec2::WAV2VEC2,
+            "hubert" => wav2vec2::HUBERT,
             other => {
                 let error = err!(Code::Unsupported, "model_type {other:?} in config.json");
-                Err(error.remedy("speech models known here: none yet"))
+                return Err(error.remedy("speech models known here: wav2vec2, hubert"));
             }
-        }
+        };
+        let root = Scope::root(family, wav2vec2::SKIP);
+        let net = wav2vec2::Wav2Vec2::new(config, &root, family, head)?;
+        Ok((Net::Wav2Vec2(net), root.manifest()))
     }
 
-    fn forward(&self, _g: &mut Recorder, _x: &AudioInputs) -> Tensor {
-        match *self {}
-    }
-
-    fn kernels(&self) -> &[[usize; 2]] {
-        match *self {}
-    }
-
-    fn width(&self) -> usize {
-        match *self {}
-    }
-
-    fn codebooks(&self) -> usize {
-        match *self {}
+    fn net(&self) -> &wav2vec2::Wav2Vec2 {
+        let Net::Wav2Vec2(net) = self;
+        net
     }
 }
 
@@ -117,6 +112,9 @@ pub struct AudioModel {
     pub format: Option<Format>,
     /// Where the weights are and runs happen; the loader fills it.
     pub runtime: Runtime,
+    /// Frames that the feature extractor computes at a time, where the choice for the device is
+    /// not wanted. The result does not depend on it.
+    pub chunk: Option<usize>,
 }
 
 /// The name of the head's output.
@@ -130,13 +128,13 @@ impl AudioModel {
     /// Declares the model: what comes back beside it is what its checkpoint must hold.
     pub fn new(config: &Config, head: AudioHead, runtime: Runtime) -> Result<(Self, Manifest)> {
         let (net, manifest) = Net::new(config, head)?;
-        Ok((AudioModel { net, head, format: None, runtime }, manifest))
+        Ok((AudioModel { net, head, format: None, runtime, chunk: None }, manifest))
     }
 
     /// How samples become frames: 400 and 320 for all published models.
     pub fn framing(&self) -> Framing {
         let one = Framing { receptive_field: 1, hop: 1 };
-        self.net.kernels().iter().fold(one, |f, [kernel, stride]| Framing {
+        self.net.net().kernels().fold(one, |f, [kernel, stride]| Framing {
             receptive_field: f.receptive_field + (kernel - 1) * f.hop,
             hop: f.hop * stride,
         })
@@ -171,12 +169,12 @@ impl AudioModel {
         let mut out = self.runtime.run([wave.len(), 0, 0, 0], record, &inputs).await?;
         let values = out.take(OUTPUT)?;
         let rows = if self.head == AudioHead::Sequence { 1 } else { frames };
-        Ok(AudioOutput { rows, width: self.net.width(), values })
+        Ok(AudioOutput { rows, width: self.net.net().width(), values })
     }
 
     /// The codebook indices of each frame, of a model with [`AudioHead::Quantizer`].
     pub async fn codes(&mut self, wave: &[f32]) -> Result<Codes> {
-        let groups = self.net.codebooks();
+        let groups = self.net.net().codebooks();
         if self.head != AudioHead::Quantizer || groups == 0 {
             return Err(err!(Code::Internal, "codes of a model with the head {:?}", self.head));
         }
@@ -221,11 +219,8 @@ impl AudioModel {
     /// On the CPU a chunk's first layers stay in the cache; a GPU wants as much at once as its
     /// smallest binding limit holds.
     fn chunk(&self) -> usize {
-        if self.runtime.is_gpu() {
-            512
-        } else {
-            16
-        }
+        let default = if self.runtime.is_gpu() { 512 } else { 16 };
+        self.chunk.unwrap_or(default).max(1)
     }
 
     fn record(&self, g: &mut Recorder, samples: usize) {
@@ -240,7 +235,7 @@ fn record(net: &Net, g: &mut Recorder, samples: usize, frames: usize, chunk: usi
         bounds: g.input("bounds", [1, 2], DType::U32),
         chunk,
     };
-    let out = net.forward(g, &x);
+    let out = net.net().forward(g, &x);
     g.output(OUTPUT, out);
 }
 

@@ -17,6 +17,7 @@ mod t5;
 mod text;
 mod vision;
 mod vit;
+mod wav2vec2;
 
 pub use audio::{audio_manifest, AudioHead, AudioInputs, AudioModel, AudioOutput, Codes, Framing};
 pub use seq::{

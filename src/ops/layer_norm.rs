@@ -1,6 +1,6 @@
 //! Layer normalization over the innermost dimension.
 
-use crate::cpu;
+use crate::cpu::{self, Activation};
 use crate::error::Result;
 use crate::gpu;
 use crate::plan::{CpuIo, Op, Recorder, Tensor, WeightId};
@@ -12,12 +12,25 @@ struct LayerNorm {
     weight: WeightId,
     bias: WeightId,
     eps: f32,
+    activation: Activation,
 }
 
 impl Recorder {
     /// `(x - mean) / sqrt(var + eps) * weight + bias`, x `[.., H]`, weight and bias `[H]`.
     pub fn layer_norm(&mut self, x: Tensor, weight: WeightId, bias: WeightId, eps: f32) -> Tensor {
-        self.push(LayerNorm { weight, bias, eps }, &[x], x.shape)
+        self.layer_norm_activate(x, weight, bias, eps, Activation::None)
+    }
+
+    /// `activation` of [`Recorder::layer_norm`].
+    pub fn layer_norm_activate(
+        &mut self,
+        x: Tensor,
+        weight: WeightId,
+        bias: WeightId,
+        eps: f32,
+        activation: Activation,
+    ) -> Tensor {
+        self.push(LayerNorm { weight, bias, eps, activation }, &[x], x.shape)
     }
 }
 
@@ -27,7 +40,8 @@ impl Op for LayerNorm {
     }
 
     fn run(&self, io: &mut CpuIo<'_>) {
-        cpu::layer_norm(io.f32(0), io.vector(self.weight), io.vector(self.bias), self.eps, io.out);
+        let (weight, bias) = (io.vector(self.weight), io.vector(self.bias));
+        cpu::layer_norm(io.f32(0), weight, bias, self.eps, self.activation, io.out);
     }
 
     fn encode(&self, io: &mut gpu::Encoder<'_>) -> Result<()> {
@@ -37,7 +51,10 @@ impl Op for LayerNorm {
         let width = if vec4 { h / 4 } else { h };
         io.dispatch(gpu::Dispatch {
             shader: &SHADER,
-            constants: gpu::Constants::new().flag("VEC4", vec4).set("PER", width.div_ceil(64)),
+            constants: gpu::Constants::new()
+                .flag("VEC4", vec4)
+                .set("PER", width.div_ceil(64))
+                .set("ACTIVATION", self.activation.name()),
             params: &[rows as u32, width as u32, h as u32, self.eps.to_bits()],
             bindings: &[
                 (1, io.read(0)),

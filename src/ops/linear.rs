@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::gpu;
 use crate::plan::{CpuIo, Op, Recorder, Tensor, WeightId};
 use crate::tensor::{Format, Shape};
+use crate::{err, Code};
 
 const TILED: gpu::Shader = gpu::shader!("linear");
 const PACKED: gpu::Shader = gpu::shader!("linear_packed");
@@ -22,6 +23,8 @@ pub enum Affine {
     Gain(WeightId),
     /// `[2 N]`: a batch norm in inference, scales and then shifts.
     Norm(WeightId),
+    /// `[2, N]`: the same, computed in the run (a group norm's).
+    Computed(Tensor),
 }
 
 impl Affine {
@@ -30,7 +33,7 @@ impl Affine {
         match self {
             Affine::None => "none",
             Affine::Gain(_) => "gain",
-            Affine::Norm(_) => "norm",
+            Affine::Norm(_) | Affine::Computed(_) => "norm",
         }
     }
 }
@@ -57,6 +60,8 @@ pub(super) struct Gemm {
     k: usize,
     has_residual: bool,
     residual_first: bool,
+    /// Groups of output channels, each with its own rows of x.
+    pub groups: usize,
 }
 
 impl Gemm {
@@ -80,16 +85,38 @@ impl Gemm {
             });
             reads.push(r);
         }
+        if let Affine::Computed(t) = affine {
+            g.check(t.shape.dims() == [2, n], || {
+                format!("{op}: scales and shifts {} for {n} channels", t.shape)
+            });
+            reads.push(t);
+        }
         let has_residual = residual.is_some();
-        (Gemm { weight, bias, affine, activation, n, k, has_residual, residual_first }, reads)
+        (
+            Gemm {
+                weight,
+                bias,
+                affine,
+                activation,
+                n,
+                k,
+                has_residual,
+                residual_first,
+                groups: 1,
+            },
+            reads,
+        )
     }
 
     pub fn epilogue<'a>(&self, io: &CpuIo<'a>) -> Epilogue<'a> {
         let (scale, shift) = match self.affine {
             Affine::None => (None, None),
             Affine::Gain(id) => (Some(io.vector(id)), None),
-            Affine::Norm(id) => {
-                let vector = io.vector(id);
+            Affine::Norm(_) | Affine::Computed(_) => {
+                let vector = match self.affine {
+                    Affine::Norm(id) => io.vector(id),
+                    _ => io.f32(self.computed()),
+                };
                 let (scale, shift) = vector.split_at(self.n.min(vector.len()));
                 (Some(scale), Some(shift))
             }
@@ -102,6 +129,11 @@ impl Gemm {
             residual: self.has_residual.then(|| io.f32(1)),
             residual_first: self.residual_first,
         }
+    }
+
+    /// Which input [`Affine::Computed`] is.
+    fn computed(&self) -> usize {
+        1 + usize::from(self.has_residual)
     }
 
     /// The dispatches; `constants` and `params` are those of the loader of x, which reads vec4s
@@ -121,6 +153,16 @@ impl Gemm {
             (true, true) => "first",
             (true, false) => "last",
         };
+        if self.groups > 1 && matrix.chunks.len() > 1 {
+            return Err(err!(
+                Code::Unsupported,
+                "a convolution of {} groups with a weight [{}, {}] beyond what this GPU binds at once",
+                self.groups,
+                self.n,
+                self.k
+            )
+            .remedy("use a smaller dtype (q8, q4), or device 'wasm'"));
+        }
         for chunk in &matrix.chunks {
             let mut bindings = vec![(1, io.read(0)), (2, chunk.data()), (6, io.out())];
             bindings.extend(chunk.scales().map(|scales| (3, scales)));
@@ -130,9 +172,12 @@ impl Gemm {
             if self.has_residual {
                 bindings.push((5, io.read(1)));
             }
-            if let Affine::Gain(id) | Affine::Norm(id) = self.affine {
-                bindings.push((7, io.vector(id)?));
+            match self.affine {
+                Affine::None => {}
+                Affine::Gain(id) | Affine::Norm(id) => bindings.push((7, io.vector(id)?)),
+                Affine::Computed(_) => bindings.push((7, io.read(self.computed()))),
             }
+            let columns = chunk.rows / self.groups; // of a group
             let constants = constants
                 .clone()
                 .set("FORMAT", matrix.format.name())
@@ -144,10 +189,10 @@ impl Gemm {
             let (shader, constants, grid) = if m <= SMALL_M {
                 let rows = m.next_power_of_two();
                 let constants = constants.set("M_MAX", rows).set("PARTIALS", 4 * rows * 64);
-                (&SMALL, constants, [chunk.rows.div_ceil(4), 1])
+                (&SMALL, constants, [columns.div_ceil(4) * self.groups, 1])
             } else {
                 let tile = Tile::of(m, chunk.rows);
-                let grid = [chunk.rows.div_ceil(tile.side), m.div_ceil(tile.side)];
+                let grid = [columns.div_ceil(tile.side) * self.groups, m.div_ceil(tile.side)];
                 if quantized && io.caps().packed_dot {
                     (&PACKED, tile.packed(constants), grid)
                 } else {
@@ -157,7 +202,7 @@ impl Gemm {
             };
             let mut params = vec![
                 m as u32,
-                chunk.rows as u32,
+                columns as u32,
                 self.k as u32,
                 matrix.k_padded as u32 / 4,
                 chunk.first as u32,

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
 use serde_json::Value;
-use tareas::checkpoint::{Config, Index, Reader};
+use tareas::checkpoint::{Config, Index, Manifest, Reader};
 use tareas::gpu;
 use tareas::models::{Head, Pooling, TextModel};
-use tareas::plan::Runtime;
+use tareas::plan::{Runtime, WeightId};
 use tareas::preprocess::{Batch, Sequence};
 use tareas::tensor::{Format, HostWeight, Matrix};
 
@@ -33,6 +33,60 @@ pub fn runtimes() -> Vec<Box<dyn Fn() -> Runtime>> {
             vec![Box::new(Runtime::cpu)]
         }
     }
+}
+
+/// Reads a checkpoint as the library does, in chunks of an odd size; returns its format.
+pub fn read_weights(
+    path: &Path,
+    manifest: Manifest,
+    dtype: Option<Format>,
+    sink: &mut dyn FnMut(WeightId, HostWeight) -> tareas::Result<()>,
+) -> Format {
+    let mut reader = Reader::new(manifest, dtype, Format::F32);
+    let files = match fs::read(path.join("model.safetensors.index.json")) {
+        Ok(bytes) => {
+            let index = Index::parse(&bytes).unwrap();
+            reader.check_index(&index).unwrap();
+            index.files()
+        }
+        Err(_) => vec!["model.safetensors".into()],
+    };
+    for file in files {
+        let bytes = fs::read(path.join(&file)).unwrap();
+        reader.begin(&file, bytes.len() as u64).unwrap();
+        for chunk in bytes.chunks(4099) {
+            reader.push(chunk, sink).unwrap();
+        }
+        reader.end().unwrap();
+    }
+    reader.finish().unwrap()
+}
+
+/// A weight rounded to its format and held in f32: what a kernel of that format computes with,
+/// without that kernel.
+pub fn rounded(weight: HostWeight) -> HostWeight {
+    match weight {
+        HostWeight::Vector(v) => HostWeight::Vector(v),
+        HostWeight::Matrix(m) => {
+            let mut exact = Matrix::zeros(Format::F32, m.n, m.k);
+            let mut row = vec![0.0; m.k];
+            for r in 0..m.n {
+                m.row(r, &mut row);
+                exact.set_rows(r, &row);
+            }
+            HostWeight::Matrix(exact)
+        }
+    }
+}
+
+/// The tensors of a safetensors file, as f32.
+pub fn read_tensors(path: &Path) -> BTreeMap<String, Vec<f32>> {
+    let bytes = fs::read(path).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let floats = |data: &[u8]| {
+        data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+    };
+    tensors.iter().map(|(name, t)| (name.to_string(), floats(t.data()))).collect()
 }
 
 /// A repository folder with reference results.
@@ -59,17 +113,12 @@ pub fn goldens() -> Vec<Golden> {
 impl Golden {
     fn open(path: &Path) -> Self {
         let read = |name: &str| fs::read(path.join(name)).unwrap();
-        let bytes = read("taps.safetensors");
-        let taps = SafeTensors::deserialize(&bytes).unwrap();
-        let floats = |data: &[u8]| {
-            data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
-        };
         Golden {
             name: path.file_name().unwrap().to_string_lossy().into_owned(),
             path: path.to_path_buf(),
             config: Config::parse(&read("config.json")).unwrap(),
             json: serde_json::from_slice(&read("golden.json")).unwrap(),
-            taps: taps.iter().map(|(name, t)| (name.to_string(), floats(t.data()))).collect(),
+            taps: read_tensors(&path.join("taps.safetensors")),
         }
     }
 
@@ -86,12 +135,6 @@ impl Golden {
         }
     }
 
-    /// The index of a sharded checkpoint.
-    fn index(&self) -> Option<Index> {
-        let bytes = fs::read(self.path.join("model.safetensors.index.json")).ok()?;
-        Some(Index::parse(&bytes).unwrap())
-    }
-
     /// Loads the checkpoint as the library does, in chunks of an odd size.
     pub fn load(&self, runtime: Runtime, dtype: Option<Format>) -> (TextModel, Format) {
         self.load_through(runtime, dtype, |weight| weight)
@@ -100,18 +143,6 @@ impl Golden {
     /// Loads the checkpoint with its weights rounded to `format`, held in f32: what a kernel of
     /// that format computes with, without that kernel.
     pub fn load_rounded(&self, runtime: Runtime, format: Format) -> TextModel {
-        let rounded = |weight| match weight {
-            HostWeight::Vector(v) => HostWeight::Vector(v),
-            HostWeight::Matrix(m) => {
-                let mut exact = Matrix::zeros(Format::F32, m.n, m.k);
-                let mut row = vec![0.0; m.k];
-                for r in 0..m.n {
-                    m.row(r, &mut row);
-                    exact.set_rows(r, &row);
-                }
-                HostWeight::Matrix(exact)
-            }
-        };
         self.load_through(runtime, Some(format), rounded).0
     }
 
@@ -122,24 +153,8 @@ impl Golden {
         through: impl Fn(HostWeight) -> HostWeight,
     ) -> (TextModel, Format) {
         let (mut model, manifest) = TextModel::new(&self.config, self.head(), runtime).unwrap();
-        let mut reader = Reader::new(manifest, dtype, Format::F32);
-        let files = match self.index() {
-            Some(index) => {
-                reader.check_index(&index).unwrap();
-                index.files()
-            }
-            None => vec!["model.safetensors".into()],
-        };
-        for file in files {
-            let bytes = fs::read(self.path.join(&file)).unwrap();
-            reader.begin(&file, bytes.len() as u64).unwrap();
-            for chunk in bytes.chunks(4099) {
-                let sink = &mut |id, weight| model.runtime.set_weight(id, through(weight));
-                reader.push(chunk, sink).unwrap();
-            }
-            reader.end().unwrap();
-        }
-        let format = reader.finish().unwrap();
+        let sink = &mut |id, weight| model.runtime.set_weight(id, through(weight));
+        let format = read_weights(&self.path, manifest, dtype, sink);
         (model, format)
     }
 

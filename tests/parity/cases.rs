@@ -26,6 +26,7 @@ pub fn all(arithmetic: Arithmetic) -> Vec<Case> {
     super::glue::all(&mut cases, arithmetic);
     cases.extend(super::images::all());
     super::generation::all(&mut cases);
+    super::signals::all(&mut cases, arithmetic);
     cases
 }
 

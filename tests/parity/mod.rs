@@ -10,6 +10,7 @@
 //! | `images` | those of depthwise convolutions, pooling, class tokens |
 //! | `maps` | those of the other ops over images, with their loops |
 //! | `generation` | those of the ops of models that write, with their loops |
+//! | `signals` | the same for the ops over signals |
 //! | `reference` | the loops, and the error bound of each op with its reason |
 
 mod cases;
@@ -18,6 +19,7 @@ mod glue;
 mod images;
 mod maps;
 mod reference;
+mod signals;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -8,6 +8,7 @@ mod cpu;
 #[allow(dead_code, unused_imports)]
 #[path = "../../../src/tensor/mod.rs"]
 mod tensor;
+mod wav2vec2;
 
 use std::cell::RefCell;
 
@@ -30,6 +31,7 @@ struct State {
     rows: Vec<f32>,
     cases: Vec<Case>,
     scratch: Scratch,
+    speech: Vec<wav2vec2::Wav2Vec2>,
 }
 
 /// Linear layers, or the layers of an encoder, of one shape and format.
@@ -139,6 +141,24 @@ pub extern "C" fn linear(case: usize, gelu: bool) -> f64 {
     })
 }
 
+/// Prepares the convolutions of wav2vec2-base for so many frames, `chunk` at a time.
+#[no_mangle]
+pub extern "C" fn prepare_wav2vec2(format: u32, frames: usize, chunk: usize) -> usize {
+    STATE.with_borrow_mut(|s| {
+        s.speech.push(wav2vec2::Wav2Vec2::new(format, frames, chunk));
+        s.speech.len() - 1
+    })
+}
+
+/// Runs a part of them; returns operations.
+#[no_mangle]
+pub extern "C" fn wav2vec2(case: usize, part: u32) -> f64 {
+    STATE.with_borrow_mut(|s| {
+        let State { speech, scratch, .. } = s;
+        speech[case].run(part, scratch)
+    })
+}
+
 /// Prepares a BERT-like encoder of 12 (hidden 768) or 6 (hidden 384) layers.
 #[no_mangle]
 pub extern "C" fn prepare_encoder(format: u32, hidden: usize, m: usize) -> usize {
@@ -183,7 +203,7 @@ pub extern "C" fn encoder(case: usize, parts: u32) -> f64 {
                 cpu::linear(z, m, &layer.out, e, &mut y[..m * h], scratch);
             }
             if parts & 4 != 0 {
-                cpu::layer_norm(&y[..m * h], gamma, beta, 1e-12, z);
+                cpu::layer_norm(&y[..m * h], gamma, beta, 1e-12, Activation::None, z);
             }
             if parts & 1 != 0 {
                 let e = Epilogue { activation: Activation::Gelu, ..plain };
@@ -194,7 +214,7 @@ pub extern "C" fn encoder(case: usize, parts: u32) -> f64 {
                 *x = out;
             }
             if parts & 4 != 0 {
-                cpu::layer_norm(x, gamma, beta, 1e-12, z);
+                cpu::layer_norm(x, gamma, beta, 1e-12, Activation::None, z);
                 std::mem::swap(x, z);
             }
         }
