@@ -295,7 +295,7 @@ impl Searcher<'_> {
             let mut new = Beam { heard: self.hear(&beam), last: Last::Nothing, ..beam };
             (new.next, new.part, new.frames) = (beam.part, 0, None);
             self.settle(&mut new);
-            before.entry(new.text).or_insert((beam.text, beam.part));
+            before.insert(new.text, (beam.text, beam.part));
             merged.add(new);
         }
         let mut beams = merged.beams;
@@ -355,15 +355,20 @@ struct Merged {
 }
 
 impl Merged {
+    /// The frames of words are those of the alignment that was added last, as in pyctcdecode.
     fn add(&mut self, beam: Beam) {
-        let place = *self.places.entry((beam.text, beam.part, beam.last)).or_insert_with(|| {
-            self.beams.push(Beam { logit: f64::NEG_INFINITY, ..beam });
-            self.beams.len() - 1
-        });
-        let known = &mut self.beams[place].logit;
-        let (high, low) =
-            if *known > beam.logit { (*known, beam.logit) } else { (beam.logit, *known) };
-        *known = high + (low - high).exp().ln_1p();
+        let key = (beam.text, beam.part, beam.last);
+        match self.places.get(&key) {
+            Some(&place) => {
+                let (a, b) = (self.beams[place].logit, beam.logit);
+                let logit = a.max(b) + (a.min(b) - a.max(b)).exp().ln_1p();
+                self.beams[place] = Beam { logit, ..beam };
+            }
+            None => {
+                self.places.insert(key, self.beams.len());
+                self.beams.push(beam);
+            }
+        }
     }
 }
 
@@ -439,7 +444,8 @@ mod tests {
             .flat_map(|&id| (0..4).map(move |i| if i == id { 9.0 } else { 0.0 }))
             .collect();
         log_softmax(&mut p, 4);
-        let best = &beam_search(&p, &v, None, &Search { beams: 8, ..search() })[0];
+        let usual = Search { beams: 8, token_min_logp: -5.0, prune_logp: -10.0, ..search() };
+        let best = &beam_search(&p, &v, None, &usual)[0];
         assert_eq!(best.text, "AB B");
         let words: Vec<_> = best.words.iter().map(|w| (w.text.as_str(), w.start, w.end)).collect();
         assert_eq!(words, [("AB", 1, 5), ("B", 7, 8)]);
@@ -460,5 +466,45 @@ mod tests {
         let lm = Arpa::parse(arpa).unwrap();
         assert_eq!(text(Some(&lm), &search()), "B");
         assert_eq!(text(Some(&lm), &Search { alpha: 0.0, ..search() }), "A");
+    }
+
+    /// What pyctcdecode 0.5.0 finds for random logits (`tools/goldens_beams.py`).
+    #[test]
+    fn finds_what_pyctcdecode_finds() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/audio/beams.json");
+        let golden: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let lm = Arpa::parse(golden["arpa"].as_str().unwrap()).unwrap();
+        let vocab = br#"{"<pad>": 0, "|": 1, "A": 2, "B": 3, "C": 4}"#;
+        let files = VocabularyFiles { vocab_json: Some(vocab), ..Default::default() };
+        let v = Vocabulary::load(&files, 5).unwrap();
+        for (i, case) in golden["cases"].as_array().unwrap().iter().enumerate() {
+            let list = |name: &str| case[name].as_array().unwrap().clone();
+            let mut logits: Vec<f32> =
+                list("logits").iter().map(|x| x.as_f64().unwrap() as f32).collect();
+            log_softmax(&mut logits, 5);
+            let search = Search {
+                beams: case["beams"].as_u64().unwrap() as usize,
+                prune_logp: -10.0,
+                token_min_logp: -5.0,
+                hotwords: list("hotwords").iter().map(|w| w.as_str().unwrap().into()).collect(),
+                alpha: case["alpha"].as_f64().unwrap(),
+                beta: case["beta"].as_f64().unwrap(),
+                score_boundary: case["boundary"].as_bool().unwrap(),
+                ..search()
+            };
+            let lm = (case["lm"] == true).then_some(&lm);
+            let found = beam_search(&logits, &v, lm, &search);
+            for (want, got) in list("result").iter().zip(&found) {
+                assert_eq!(want["text"], got.text.as_str(), "case {i}");
+                for (name, got) in [("logit_score", got.logit_score), ("score", got.score)] {
+                    let want = want[name].as_f64().unwrap();
+                    assert!((want - got).abs() < 1e-4, "case {i} {name}: {want} {got}");
+                }
+                let words: Vec<_> = got.words.iter().map(|w| (&w.text, w.start, w.end)).collect();
+                assert_eq!(serde_json::to_value(words).unwrap(), want["words"], "case {i}");
+            }
+            assert!(found.len() >= list("result").len(), "case {i}");
+        }
     }
 }
