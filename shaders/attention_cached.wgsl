@@ -3,7 +3,7 @@
 //
 // OVER says where the keys are: `past`: rows of the cache that a table lists, then tokens of this
 // run (and token i leaves its own keys and values in the cache); `rows`: consecutive rows of the
-// cache; `segments`: tokens of this run. A row of the cache is keys [heads, D], then values.
+// cache; `segments`: tokens of this run (CAUSAL: up to itself). A row of the cache is keys [heads, D], then values.
 //
 // One workgroup of 64 per token and head. Keys pass by in tiles of 64: each thread takes one key
 // for the scores, one column of D for the sums; a running maximum keeps exp in range.
@@ -85,7 +85,11 @@ fn main(
     let here = 0u;
 #else
     let first = spans[2u * i];
+#if CAUSAL
+    let count = i + 1u - first;
+#else
     let count = spans[2u * i + 1u] - first;
+#endif
     let own = i * 3u * h + offset;
     let here = i - first;
 #endif

@@ -12,8 +12,9 @@ use pollster::block_on;
 use safetensors::SafeTensors;
 use serde_json::Value;
 use tareas::checkpoint::{Config, Reader};
-use tareas::models::{Answer, Feed, SeqModel, Want};
+use tareas::models::{Answer, Feed, Head, Pooling, SeqModel, TextModel, Want};
 use tareas::plan::{Outputs, Runtime};
+use tareas::preprocess::{Batch, Sequence};
 use tareas::tensor::Format;
 
 struct Golden {
@@ -375,4 +376,32 @@ fn divergence(want: &[f32], got: &[f32]) -> f64 {
         x.iter().map(|x| f64::from(*x) - total).collect::<Vec<f64>>()
     };
     logs(want).iter().zip(logs(got)).map(|(w, g)| w.exp() * (w - g)).sum()
+}
+
+/// BART as a classifier: several texts at once, each against itself alone.
+#[test]
+fn bart_judges() {
+    for runtime in common::runtimes() {
+        let golden = Golden::open(common::root().join("generation/bart-mnli"));
+        let (mut model, manifest) =
+            TextModel::new(&golden.config, Head::Sequence, runtime()).unwrap();
+        let mut reader = Reader::new(manifest, Some(Format::F32), Format::F32);
+        let bytes = fs::read(golden.path.join("model.safetensors")).unwrap();
+        reader.begin("model.safetensors", bytes.len() as u64).unwrap();
+        let sink = &mut |id, weight| model.runtime.set_weight(id, weight);
+        reader.push(&bytes, sink).unwrap();
+        reader.end().unwrap();
+        reader.finish().unwrap();
+        let mut batch = Batch::new(Pooling::None);
+        for input in golden.json["inputs"].as_array().unwrap() {
+            let ids = numbers(&input["input_ids"]);
+            let type_ids = vec![0; ids.len()];
+            batch.push(&Sequence { ids, type_ids, rows: vec![0] });
+        }
+        let got = block_on(model.run(&batch)).unwrap();
+        golden.compare("alone", "logits", &got, 0..2);
+        batch.pad(1);
+        let got = block_on(model.run(&batch)).unwrap();
+        golden.compare("padded", "logits", &got[..2 * 3], 0..2);
+    }
 }

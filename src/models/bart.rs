@@ -3,19 +3,22 @@
 //! `BartForConditionalGeneration`, `MBartForConditionalGeneration` and `MarianMTModel`.
 
 use super::seq::{SeqInfo, SeqNet, SourceInputs, StepInputs};
+use super::text::TextInputs;
 use crate::checkpoint::{Config, Scope};
 use crate::cpu::Activation;
 use crate::error::Result;
 use crate::layers::{activation, LayerNorm, Linear};
 use crate::ops::Lookup;
 use crate::plan::{Recorder, Tensor, WeightId};
+use crate::preprocess::Batch;
 use crate::tensor::{DType, Format, HostWeight, Matrix};
 use crate::{err, Code};
 
 pub const BASE: &str = "model";
 
 /// Sinusoids that some MarianMT files hold, and other heads.
-pub const SKIP: &[&str] = &["classification_head.", "qa_outputs.", "embed_positions.weight"];
+pub const SKIP: &[&str] =
+    &["classification_head.", "qa_outputs.", "embed_positions.weight", "final_logits_bias"];
 
 /// The members of the family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -312,6 +315,80 @@ impl SeqNet for Bart {
             Style::Marian => vec![sinusoids(self.body.positions, self.body.hidden)],
             _ => Vec::new(),
         }
+    }
+}
+
+/// A BART that judges (bart-large-mnli): it reads the text once more, shifted by one, and a
+/// classifier looks at the last end of text.
+#[derive(Debug)]
+pub struct BartClassifier {
+    body: Body,
+    dense: Linear,
+    out_proj: Linear,
+    /// What the decoder reads first.
+    start: u32,
+    eos: u32,
+}
+
+impl BartClassifier {
+    /// Declares the weights in `root`.
+    pub fn new(config: &Config, root: &Scope) -> Result<Self> {
+        let body = Body::new(config, root, Style::Bart)?;
+        let (hidden, labels) = (body.hidden, config.labels()?.len());
+        let head = root.pp("classification_head");
+        let id = |name: &str| -> Result<u32> {
+            let id = config.get(name).and_then(serde_json::Value::as_u64).unwrap_or(2);
+            u32::try_from(id).map_err(|_| err!(Code::Config, "{name} {id} in config.json"))
+        };
+        Ok(BartClassifier {
+            body,
+            dense: Linear::new(&head.pp("dense"), hidden, hidden),
+            out_proj: Linear::exact(&head.pp("out_proj"), labels, hidden),
+            start: id("decoder_start_token_id")?,
+            eos: id("eos_token_id")?,
+        })
+    }
+
+    pub fn hidden(&self) -> usize {
+        self.body.hidden
+    }
+
+    /// What the decoder reads of a batch, `[M]`: each text shifted by one.
+    pub fn shifted(&self, batch: &Batch) -> Vec<u32> {
+        let positions = batch.positions.iter().enumerate();
+        positions.map(|(i, p)| if *p == 0 { self.start } else { batch.ids[i - 1] }).collect()
+    }
+
+    /// The rows that the classifier looks at, `[R]`: the last end of text of each sequence.
+    pub fn ends(&self, batch: &Batch) -> Vec<u32> {
+        let mut rows: Vec<u32> = batch
+            .bounds
+            .chunks_exact(2)
+            .map(|b| {
+                let ids = &batch.ids[b[0] as usize..b[1] as usize];
+                let end = ids.iter().rposition(|id| *id == self.eos);
+                b[0] + end.unwrap_or(ids.len().saturating_sub(1)) as u32
+            })
+            .collect();
+        rows.resize(batch.rows.len(), 0);
+        rows
+    }
+
+    /// `[R, L]`; x.rows are [`BartClassifier::ends`], `shifted` those of the same batch.
+    pub fn forward(&self, g: &mut Recorder, x: &TextInputs, shifted: Tensor) -> Tensor {
+        let source = SourceInputs { ids: x.ids, positions: x.positions, segments: x.segments };
+        let encoded = self.body.encode(g, &source); // [M, H]
+        let attend = |g: &mut Recorder, _: usize, qkv: Tensor, heads, scale| {
+            g.attention_causal(qkv, x.segments, heads, scale)
+        };
+        let look = |g: &mut Recorder, i: usize, q: Tensor, heads, scale| {
+            let kv = self.body.cross_keys(g, i, encoded); // [M, 2H]
+            g.attention_over(q, kv, x.segments, heads, scale)
+        };
+        let h = self.body.decode(g, [shifted, x.positions], attend, &look); // [M, H]
+        let h = g.gather_rows(h, x.rows); // [R, H]
+        let h = self.dense.activate(g, h, Activation::Tanh); // [R, H]
+        self.out_proj.forward(g, h) // [R, L]
     }
 }
 

@@ -1,7 +1,7 @@
 //! Text encoders behind one door: the registry of architectures, the inputs they share, and the
 //! model as tasks see it.
 
-use super::{bert, distilbert};
+use super::{bart, bert, distilbert};
 use crate::checkpoint::{Config, Manifest, Scope};
 use crate::error::Result;
 use crate::gpu::WeightShape;
@@ -86,6 +86,7 @@ impl TextInputs {
 enum Net {
     Bert(bert::Bert),
     DistilBert(distilbert::DistilBert),
+    Bart(bart::BartClassifier),
 }
 
 impl Net {
@@ -101,9 +102,15 @@ impl Net {
                 let net = distilbert::DistilBert::new(config, &root, head)?;
                 (Net::DistilBert(net), root.manifest())
             }
+            "bart" if head == Head::Sequence => {
+                let root = Scope::root(bart::BASE, bart::SKIP);
+                (Net::Bart(bart::BartClassifier::new(config, &root)?), root.manifest())
+            }
             other => {
                 let error = err!(Code::Unsupported, "model_type {other:?} in config.json");
-                return Err(error.remedy("text models known here: bert, distilbert"));
+                return Err(
+                    error.remedy("text models known here: bert, distilbert; bart as a classifier")
+                );
             }
         })
     }
@@ -112,6 +119,10 @@ impl Net {
         match self {
             Net::Bert(net) => net.forward(g, x),
             Net::DistilBert(net) => net.forward(g, x),
+            Net::Bart(net) => {
+                let shifted = g.input("shifted", x.ids.shape, DType::U32);
+                net.forward(g, x, shifted)
+            }
         }
     }
 }
@@ -141,6 +152,7 @@ impl TextModel {
         match &self.net {
             Net::Bert(net) => net.hidden(),
             Net::DistilBert(net) => net.hidden(),
+            Net::Bart(net) => net.hidden(),
         }
     }
 
@@ -162,7 +174,8 @@ impl TextModel {
         let (net, pooling) = (&self.net, batch.pooling);
         let record = |g: &mut Recorder| record(net, g, sizes, pooling);
         let key = [sizes[0], sizes[1], sizes[2], pooling as usize];
-        self.runtime.run(key, record, &inputs(batch)).await?.take(OUTPUT)
+        let read = Read::new(net, batch);
+        self.runtime.run(key, record, &read.inputs(batch)).await?.take(OUTPUT)
     }
 
     /// Runs once with inner values read back too, under the names of `transformers`' modules.
@@ -170,7 +183,8 @@ impl TextModel {
         let sizes = sizes(batch);
         let (net, pooling) = (&self.net, batch.pooling);
         let record = |g: &mut Recorder| record(net, g, sizes, pooling);
-        self.runtime.run_tapped(taps, record, &inputs(batch)).await
+        let read = Read::new(net, batch);
+        self.runtime.run_tapped(taps, record, &read.inputs(batch)).await
     }
 }
 
@@ -188,13 +202,30 @@ fn record(net: &Net, g: &mut Recorder, [m, r, b]: [usize; 3], pooling: Pooling) 
     g.output(OUTPUT, out);
 }
 
-fn inputs(batch: &Batch) -> [(&'static str, HostValue<'_>); 6] {
-    [
-        ("ids", HostValue::U32(&batch.ids)),
-        ("type_ids", HostValue::U32(&batch.type_ids)),
-        ("positions", HostValue::U32(&batch.positions)),
-        ("segments", HostValue::U32(&batch.segments)),
-        ("rows", HostValue::U32(&batch.rows)),
-        ("bounds", HostValue::U32(&batch.bounds)),
-    ]
+/// What a decoder reads of a batch; empty for encoders.
+#[derive(Default)]
+struct Read {
+    shifted: Vec<u32>,
+    ends: Option<Vec<u32>>,
+}
+
+impl Read {
+    fn new(net: &Net, batch: &Batch) -> Self {
+        match net {
+            Net::Bart(net) => Read { shifted: net.shifted(batch), ends: Some(net.ends(batch)) },
+            _ => Read::default(),
+        }
+    }
+
+    fn inputs<'a>(&'a self, batch: &'a Batch) -> [(&'static str, HostValue<'a>); 7] {
+        [
+            ("ids", HostValue::U32(&batch.ids)),
+            ("type_ids", HostValue::U32(&batch.type_ids)),
+            ("positions", HostValue::U32(&batch.positions)),
+            ("segments", HostValue::U32(&batch.segments)),
+            ("rows", HostValue::U32(self.ends.as_ref().unwrap_or(&batch.rows))),
+            ("bounds", HostValue::U32(&batch.bounds)),
+            ("shifted", HostValue::U32(&self.shifted)),
+        ]
+    }
 }

@@ -40,6 +40,8 @@ struct Attention {
     heads: usize,
     scale: f32,
     bias: Option<WeightId>,
+    /// Of [`Over::Segments`]: no token sees those after it.
+    causal: bool,
 }
 
 impl Recorder {
@@ -64,7 +66,8 @@ impl Recorder {
         self.check(cache.shape.last() == 2 * h && spans.shape.dims() == [m, 3], || {
             format!("attention_cached: cache {}, spans {} for {m} tokens", cache.shape, spans.shape)
         });
-        let op = Attention { over: Over::Past, heads, scale, bias: bias.map(|b| b.table) };
+        let op =
+            Attention { over: Over::Past, heads, scale, bias: bias.map(|b| b.table), causal: true };
         let mut reads = vec![qkv, spans, table];
         reads.extend(bias.map(|b| b.buckets));
         self.push_updating(op, &reads, &[cache], [m, h], DType::F32)
@@ -88,7 +91,7 @@ impl Recorder {
                 q.shape, cache.shape, spans.shape
             )
         });
-        let op = Attention { over: Over::Rows, heads, scale, bias: None };
+        let op = Attention { over: Over::Rows, heads, scale, bias: None, causal: false };
         self.push(op, &[q, spans, cache], [m, h])
     }
 
@@ -101,13 +104,38 @@ impl Recorder {
         scale: f32,
         bias: RelativeBias,
     ) -> Tensor {
+        self.attention_segments(qkv, segments, heads, scale, Some(bias))
+    }
+
+    /// [`Recorder::attention`] in which no token sees those after it.
+    pub fn attention_causal(
+        &mut self,
+        qkv: Tensor,
+        segments: Tensor,
+        heads: usize,
+        scale: f32,
+    ) -> Tensor {
+        self.attention_segments(qkv, segments, heads, scale, None)
+    }
+
+    fn attention_segments(
+        &mut self,
+        qkv: Tensor,
+        segments: Tensor,
+        heads: usize,
+        scale: f32,
+        bias: Option<RelativeBias>,
+    ) -> Tensor {
         let (m, h) = (qkv.shape.rows(), qkv.shape.last() / 3);
         let fits = qkv.shape.last() == 3 * h && segments.shape.dims() == [m, 2];
         self.check(fits && heads > 0 && h % heads == 0, || {
-            format!("attention_relative: qkv {}, segments {}", qkv.shape, segments.shape)
+            format!("attention over segments: qkv {}, segments {}", qkv.shape, segments.shape)
         });
-        let op = Attention { over: Over::Segments, heads, scale, bias: Some(bias.table) };
-        self.push(op, &[qkv, segments, bias.buckets], [m, h])
+        let (over, table) = (Over::Segments, bias.map(|b| b.table));
+        let op = Attention { over, heads, scale, bias: table, causal: bias.is_none() };
+        let mut reads = vec![qkv, segments];
+        reads.extend(bias.map(|b| b.buckets));
+        self.push(op, &reads, [m, h])
     }
 }
 
@@ -136,6 +164,7 @@ impl Op for Attention {
         match self.over {
             Over::Past => "attention_cached",
             Over::Rows => "attention_over",
+            Over::Segments if self.causal => "attention_causal",
             Over::Segments => "attention_relative",
         }
     }
@@ -220,9 +249,12 @@ impl Op for Attention {
                     let bias = |head: usize, t: usize, j: usize| {
                         bias_at(head, j as i64 - (t as i64 - i64::from(first)))
                     };
-                    let (sees, out) = (|_| length, &mut *io.out);
-                    let rows = i..i + rows;
-                    cpu::attend(q, stride, rows, &keys, sees, Some(&bias), shape, out, io.scratch);
+                    let bias: Option<&dyn Fn(usize, usize, usize) -> f32> =
+                        if self.bias.is_some() { Some(&bias) } else { None };
+                    let causal = self.causal;
+                    let sees = |t: usize| if causal { t + 1 - first as usize } else { length };
+                    let out = &mut *io.out;
+                    cpu::attend(q, stride, i..i + rows, &keys, sees, bias, shape, out, io.scratch);
                 }
             }
             i += rows;
@@ -253,6 +285,7 @@ impl Op for Attention {
             constants: gpu::Constants::new()
                 .set("OVER", format!("{:?}", self.over).to_lowercase())
                 .flag("BIAS", self.bias.is_some())
+                .flag("CAUSAL", self.causal)
                 .set("D", d)
                 .set("COLUMNS", d.div_ceil(64)),
             params: &[m as u32, self.heads as u32, self.scale.to_bits(), stride, reach],

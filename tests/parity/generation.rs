@@ -184,7 +184,12 @@ fn over(cases: &mut Vec<Case>) {
 }
 
 fn relative(cases: &mut Vec<Case>) {
-    for (heads, d, lengths) in [(1, 4, [1, 3]), (3, 10, [40, 17]), (2, 64, [2, 70])] {
+    for (heads, d, lengths, causal) in [
+        (1, 4, [1, 3], false),
+        (3, 10, [40, 17], false),
+        (2, 64, [2, 70], false),
+        (2, 20, [3, 70], true),
+    ] {
         let (h, reach) = (heads * d, 6i64);
         let m: usize = lengths.iter().sum();
         let qkv = numbers(36, m * 3 * h, 0.6);
@@ -198,10 +203,14 @@ fn relative(cases: &mut Vec<Case>) {
             for n in 0..heads {
                 let row = |i: usize| &qkv[i * 3 * h..(i + 1) * 3 * h];
                 let (first, end) = bounds(i);
+                let end = if causal { i + 1 } else { end };
                 let keys: Vec<(&[f32], &[f32])> = (first..end)
                     .map(|t| (head(row(t), 1, h, n, d), head(row(t), 2, h, n, d)))
                     .collect();
                 let bias = |j: usize| {
+                    if causal {
+                        return 0.0;
+                    }
                     let distance = (first + j) as i64 - i as i64;
                     let bucket = buckets[(distance.clamp(-reach, reach) + reach) as usize];
                     weights[bucket as usize * heads + n]
@@ -213,13 +222,17 @@ fn relative(cases: &mut Vec<Case>) {
         table.set_rows(0, &weights);
         let inputs = vec![(vec![m, 3 * h], Input::F32(qkv)), (vec![m, 2], Input::U32(segments))];
         let record: Record = Box::new(move |g, t| {
+            if causal {
+                return g.attention_causal(t[0], t[1], heads, 1.0);
+            }
             let buckets = g.constant_u32(buckets.clone(), [buckets.len()]);
             let bias = RelativeBias { table: WeightId(0), buckets };
             g.attention_relative(t[0], t[1], heads, 1.0, bias)
         });
         let label = format!("{heads} heads of {d}, lengths {lengths:?}");
         let weights = vec![Source::Matrix(table)];
-        cases.push(case("attention_relative", label, inputs, weights, record, plain));
+        let name = if causal { "attention_causal" } else { "attention_relative" };
+        cases.push(case(name, label, inputs, weights, record, plain));
     }
 }
 
