@@ -274,7 +274,7 @@ describe('audio input', () => {
       22050,
     );
     assert.equal(sniffRate(bytes(page[0], page[1], page[2], 'OpusHead', padding)), 48000);
-    assert.equal(sniffRate(bytes([0x1a, 0x45, 0xdf, 0xa3], padding)), 48000);
+    assert.equal(sniffRate(bytes([0x1a, 0x45, 0xdf, 0xa3], [0xff, 0xfb, 0x90, 0x64], padding)), 48000);
   });
 });
 

@@ -146,6 +146,8 @@ export function sniffRate(bytes: Uint8Array): number {
     }
     return 48000;
   }
+  // WebM and MP4 hold other codecs; what looks like an MP3 frame in them is none.
+  if (view.byteLength < 8 || view.getUint32(0) === 0x1a45dfa3 || text(bytes, 4, 4) === 'ftyp') return 48000;
   for (; at + 3 < Math.min(bytes.length, 65536); at++) {
     if (bytes[at] !== 0xff || (bytes[at + 1]! & 0xe6) !== 0xe2) continue;
     const rate = MP3_RATES[(bytes[at + 1]! >> 3) & 3]![(bytes[at + 2]! >> 2) & 3];
