@@ -77,6 +77,21 @@ pub struct Array {
 }
 
 impl<T> VisionOutput<T> {
+    /// The same output with its values borrowed.
+    pub fn as_ref(&self) -> VisionOutput<&T> {
+        match self {
+            VisionOutput::Logits(x) => VisionOutput::Logits(x),
+            VisionOutput::Queries { logits, boxes, masks } => {
+                VisionOutput::Queries { logits, boxes: boxes.as_ref(), masks: masks.as_ref() }
+            }
+            VisionOutput::Semantic(x) => VisionOutput::Semantic(x),
+            VisionOutput::Depth(x) => VisionOutput::Depth(x),
+            VisionOutput::Hidden { states, pooled } => {
+                VisionOutput::Hidden { states, pooled: pooled.as_ref() }
+            }
+        }
+    }
+
     /// The same output with `f` applied to each of its values.
     pub fn map<U>(
         self,

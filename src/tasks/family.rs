@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::audio::AudioPipeline;
 use super::text::{TextEncoder, TextPipeline};
+use super::vision::VisionPipeline;
 use super::{AbortHandle, Host, Input, Task, TaskOutput};
 use crate::checkpoint::{Config, Manifest};
 use crate::error::Result;
@@ -153,4 +154,5 @@ macro_rules! families {
 families! {
     Text(TextPipeline<TextEncoder>),
     Audio(AudioPipeline<AudioModel>),
+    Vision(VisionPipeline),
 }

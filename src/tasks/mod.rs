@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`text`] | tasks on texts, one file each |
 //! | [`audio`] | tasks on sound: recognition, classification, listening |
+//! | [`vision`] | tasks on pictures, one file each |
 //! | `family` | what every kind of model does to be loaded and run |
 //! | `loader` | from a repository's files to a [`Model`] |
 //! | `registry` | the tasks, and which checkpoints serve them |
@@ -18,6 +19,7 @@ mod loader;
 mod registry;
 mod scores;
 pub mod text;
+pub mod vision;
 
 pub use family::{AnyFamily, Family, Files, Kind};
 pub use host::{Answer, Host, Silent};

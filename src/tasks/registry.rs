@@ -16,6 +16,11 @@ pub enum Task {
     NextSentencePrediction,
     AutomaticSpeechRecognition,
     AudioClassification,
+    ImageClassification,
+    ObjectDetection,
+    ImageSegmentation,
+    DepthEstimation,
+    ImageFeatureExtraction,
 }
 
 struct Row {
@@ -92,6 +97,25 @@ const TASKS: &[Row] = &[
             &["Model"],
         )
     },
+    row(
+        Task::ImageClassification,
+        &["image-classification"],
+        Kind::Vision,
+        &["ForImageClassification", "ForImageClassificationWithTeacher"],
+    ),
+    row(Task::ObjectDetection, &["object-detection"], Kind::Vision, &["ForObjectDetection"]),
+    row(
+        Task::ImageSegmentation,
+        &["image-segmentation"],
+        Kind::Vision,
+        &["ForSegmentation", "ForSemanticSegmentation", "ForUniversalSegmentation"],
+    ),
+    row(Task::DepthEstimation, &["depth-estimation"], Kind::Vision, &["ForDepthEstimation"]),
+    // After text's own: that a checkpoint is of the bare model does not say of which kind.
+    Row {
+        any: true,
+        ..row(Task::ImageFeatureExtraction, &["image-feature-extraction"], Kind::Vision, &["Model"])
+    },
 ];
 
 /// Whether `architecture` ends as one of the row's classes does.
@@ -167,7 +191,7 @@ mod tests {
             assert_eq!(row.task.id(), row.ids[0], "one row for each task");
         }
         // Not in the table only if somebody forgot it: the last of the enum is.
-        assert_eq!(TASKS.len(), Task::AudioClassification as usize + 1);
+        assert_eq!(TASKS.len(), Task::ImageFeatureExtraction as usize + 1);
         assert_eq!(Task::from_id("ner").unwrap(), Task::TokenClassification);
         assert!(Task::from_id("no-such-task").unwrap_err().remedy.contains("fill-mask"));
     }
