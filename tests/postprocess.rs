@@ -70,8 +70,7 @@ fn segments_as_python() {
             "semantic" => (VisionHead::Semantic, VisionOutput::Semantic(logits)),
             kind => {
                 let universal = kind == "universal";
-                let head =
-                    if universal { VisionHead::Universal } else { VisionHead::Panoptic };
+                let head = if universal { VisionHead::Universal } else { VisionHead::Panoptic };
                 (head, VisionOutput::Queries { logits, boxes: None, masks: Some(masks()) })
             }
         };
@@ -85,7 +84,9 @@ fn segments_as_python() {
             match (got.score, want["score"].as_f64()) {
                 (None, None) => {}
                 // Six decimals of sums in another order.
-                (Some(got), Some(want)) => assert!((got - want).abs() < 3e-6, "{name}: {got}, {want}"),
+                (Some(got), Some(want)) => {
+                    assert!((got - want).abs() < 3e-6, "{name}: {got}, {want}")
+                }
                 other => panic!("{name}: {other:?}"),
             }
             // A pixel between two masks whose values differ in the last bit may fall either way.
