@@ -11,4 +11,9 @@ export const DEFAULT_MODELS: Readonly<Record<keyof TaskCalls, string>> = {
   'next-sentence-prediction': 'google-bert/bert-base-uncased',
   'automatic-speech-recognition': 'facebook/wav2vec2-base-960h',
   'audio-classification': 'superb/wav2vec2-base-superb-ks',
+  'image-classification': 'google/vit-base-patch16-224',
+  'object-detection': 'facebook/detr-resnet-50',
+  'image-segmentation': 'facebook/detr-resnet-50-panoptic',
+  'depth-estimation': 'vinvino02/glpn-nyu',
+  'image-feature-extraction': 'google/vit-base-patch16-224-in21k',
 };

@@ -12,7 +12,12 @@ export type TaskId =
   | 'feature-extraction'
   | 'next-sentence-prediction'
   | 'automatic-speech-recognition'
-  | 'audio-classification';
+  | 'audio-classification'
+  | 'image-classification'
+  | 'object-detection'
+  | 'image-segmentation'
+  | 'depth-estimation'
+  | 'image-feature-extraction';
 
 export type Device = 'auto' | 'webgpu' | 'wasm';
 export type DType = 'auto' | 'fp32' | 'fp16' | 'q8' | 'q4';

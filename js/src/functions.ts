@@ -14,6 +14,13 @@ import {
 } from './tasks/automatic-speech-recognition.js';
 import type { FeatureExtractionOptions, FeatureExtractionResult } from './tasks/feature-extraction.js';
 import type { FillMaskOptions, FillMaskResult } from './tasks/fill-mask.js';
+import type { ImageInput } from './media/image.js';
+import type { Depth } from './tasks/depth-estimation.js';
+import type { ImageClassificationOptions } from './tasks/image-classification.js';
+import type { ImageFeatureExtractionOptions } from './tasks/image-feature-extraction.js';
+import type { ImageSegmentationOptions, Segment } from './tasks/image-segmentation.js';
+import type { Detection, ObjectDetectionOptions } from './tasks/object-detection.js';
+import type { Tensor } from './tensor.js';
 import { resolveTask, type TaskCalls, type TaskName } from './tasks/index.js';
 import type { NextSentenceScore } from './tasks/next-sentence-prediction.js';
 import type { QuestionAnsweringOptions, QuestionAnsweringResult } from './tasks/question-answering.js';
@@ -277,4 +284,61 @@ export function classifyAudio(
 ): Promise<LabelScore[][]>;
 export function classifyAudio(audio: unknown, options?: object): Promise<unknown> {
   return call('audio-classification', [audio], options);
+}
+
+/** What an image shows. */
+export function classifyImage(
+  image: ImageInput,
+  options?: WithModel<ImageClassificationOptions>,
+): Promise<LabelScore[]>;
+export function classifyImage(
+  images: readonly ImageInput[],
+  options?: WithModel<ImageClassificationOptions>,
+): Promise<LabelScore[][]>;
+export function classifyImage(image: unknown, options?: object): Promise<unknown> {
+  return call('image-classification', [image], options);
+}
+
+/** Things in an image, with their boxes. */
+export function detectObjects(
+  image: ImageInput,
+  options?: WithModel<ObjectDetectionOptions>,
+): Promise<Detection[]>;
+export function detectObjects(
+  images: readonly ImageInput[],
+  options?: WithModel<ObjectDetectionOptions>,
+): Promise<Detection[][]>;
+export function detectObjects(image: unknown, options?: object): Promise<unknown> {
+  return call('object-detection', [image], options);
+}
+
+/** The parts of an image, with their masks. */
+export function segmentImage(
+  image: ImageInput,
+  options?: WithModel<ImageSegmentationOptions>,
+): Promise<Segment[]>;
+export function segmentImage(
+  images: readonly ImageInput[],
+  options?: WithModel<ImageSegmentationOptions>,
+): Promise<Segment[][]>;
+export function segmentImage(image: unknown, options?: object): Promise<unknown> {
+  return call('image-segmentation', [image], options);
+}
+
+/** How far away each pixel of an image is. */
+export function estimateDepth(image: ImageInput, options?: WithModel<CallOptions>): Promise<Depth>;
+export function estimateDepth(
+  images: readonly ImageInput[],
+  options?: WithModel<CallOptions>,
+): Promise<Depth[]>;
+export function estimateDepth(image: unknown, options?: object): Promise<unknown> {
+  return call('depth-estimation', [image], options);
+}
+
+/** Image features: one vector per image where the model has a pooler and `pool` is true, hidden states otherwise. */
+export function embedImage(
+  images: ImageInput | readonly ImageInput[],
+  options?: WithModel<ImageFeatureExtractionOptions>,
+): Promise<Tensor> {
+  return call('image-feature-extraction', [images], options) as Promise<Tensor>;
 }

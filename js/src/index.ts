@@ -16,14 +16,19 @@ export type * from './events.js';
 export {
   answerQuestion,
   classifyAudio,
+  classifyImage,
   classifyText,
   configure,
+  detectObjects,
   disposeAll,
   embed,
+  embedImage,
+  estimateDepth,
   fillMask,
   findEntities,
   listen,
   nextSentence,
+  segmentImage,
   transcribe,
   zeroShot,
   type WithModel,
@@ -37,7 +42,9 @@ export {
   type PipelineOptions,
 } from './pipeline.js';
 export type { FinalWord, ListenOptions, ListenSession, ListenUpdate } from './listen.js';
+export { depthToImage, drawBoxes, drawMasks, type DrawOptions } from './draw.js';
 export type { AudioInput, RawAudio } from './media/audio.js';
+export type { ImageInput, RawImage } from './media/image.js';
 export type { AudioBlock, CaptureEnd } from './media/microphone.js';
 export { toSrt, toVtt, type SubtitleOptions, type Timed } from './subtitles.js';
 export type { AudioClassificationOptions } from './tasks/audio-classification.js';
@@ -48,6 +55,12 @@ export type {
   TranscriptAlternative,
   TranscriptChunk,
 } from './tasks/automatic-speech-recognition.js';
+export type { Depth, DepthEstimationCall } from './tasks/depth-estimation.js';
+export type { ImageClassificationOptions } from './tasks/image-classification.js';
+export type { ImageFeatureExtractionOptions } from './tasks/image-feature-extraction.js';
+export type { ImageSegmentationOptions, Segment } from './tasks/image-segmentation.js';
+export type { Box, Detection, ObjectDetectionOptions } from './tasks/object-detection.js';
+export type { Watched, WatchOptions, WatchSource } from './watch.js';
 export type { CallOptions, TextPair, WholeTextOptions } from './tasks/common.js';
 export type { FeatureExtractionOptions, FeatureExtractionResult } from './tasks/feature-extraction.js';
 export type { FillMaskOptions, FillMaskPrediction, FillMaskResult } from './tasks/fill-mask.js';

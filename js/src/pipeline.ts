@@ -194,7 +194,8 @@ async function callPipeline(
   }
   if (isEmptyBatch(definition, call)) return [];
   const input = definition.prepare ? await definition.prepare(call.input, signal) : call.input;
-  const raw = await client.run(input, options, { signal });
+  const transfer = definition.transfer?.(input);
+  const raw = await client.run(input, options, { signal, ...(transfer ? { transfer } : {}) });
   return definition.result ? definition.result(raw, call) : raw;
 }
 
@@ -214,7 +215,7 @@ function callable(client: Client, definition: TaskDefinition, model: string): un
   const call = (...args: unknown[]) => callPipeline(client, definition, args);
   const run = (input: unknown, options: unknown, signal?: AbortSignal) =>
     client.run(input, options, { signal });
-  return Object.assign(call, members, definition.members?.(run));
+  return Object.assign(call, members, definition.members?.(run, call));
 }
 
 /**

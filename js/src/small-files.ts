@@ -15,6 +15,8 @@ const TEXT: SmallFiles = {
 
 const SOUND: SmallFiles = { optional: [], oneOf: [['preprocessor_config.json']] };
 
+const IMAGE: SmallFiles = { optional: [], oneOf: [['preprocessor_config.json']] };
+
 const FILES: Record<TaskId, SmallFiles> = {
   'text-classification': TEXT,
   'zero-shot-classification': TEXT,
@@ -28,6 +30,11 @@ const FILES: Record<TaskId, SmallFiles> = {
     oneOf: [['preprocessor_config.json', 'vocab.json']],
   },
   'audio-classification': SOUND,
+  'image-classification': IMAGE,
+  'object-detection': IMAGE,
+  'image-segmentation': IMAGE,
+  'depth-estimation': IMAGE,
+  'image-feature-extraction': IMAGE,
 };
 
 export function smallFiles(task: TaskId): SmallFiles {

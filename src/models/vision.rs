@@ -241,7 +241,7 @@ impl VisionModel {
                 shapes.clear();
             }
             // Never fails: the closure does not.
-            if let Ok(output) = output.map(|_, t| Ok(t.shape)) {
+            if let Ok(output) = output.map(|name, t| Ok(per_image(name, t.shape, images))) {
                 shapes.insert(key, output);
             }
         };
@@ -262,6 +262,14 @@ impl VisionModel {
         };
         let inputs = [("pixels", HostValue::F32(x.data))];
         self.runtime.run_tapped(taps, record, &inputs).await
+    }
+}
+
+/// Encoders lay the tokens of all images end to end; whoever reads them wants `[B, N, H]`.
+fn per_image(name: &str, shape: Shape, images: usize) -> Shape {
+    match *shape.dims() {
+        [rows, hidden] if name == "states" => Shape::from([images, rows / images, hidden]),
+        _ => shape,
     }
 }
 

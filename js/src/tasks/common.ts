@@ -43,8 +43,10 @@ export interface TaskDefinition {
   read(args: readonly unknown[]): Call;
   /** Reads what takes time, after {@link read}: downloads, files, what the browser decodes. */
   prepare?(input: unknown, signal?: AbortSignal): Promise<unknown>;
-  /** What a pipeline of this task has besides being callable; `run` runs the engine. */
-  members?(run: EngineRun): object;
+  /** Buffers of a prepared input that move to the engine instead of being copied. */
+  transfer?(input: unknown): Transferable[];
+  /** What a pipeline of this task has besides being callable; `run` runs the engine, `call` is the pipeline itself. */
+  members?(run: EngineRun, call: (...args: unknown[]) => Promise<unknown>): object;
   /** Makes the public result of the engine's. */
   result?(raw: unknown, call: Call): unknown;
 }

@@ -5,7 +5,12 @@ import { automaticSpeechRecognition, type SpeechRecognitionCall } from './automa
 import type { TaskDefinition } from './common.js';
 import { featureExtraction, type FeatureExtractionCall } from './feature-extraction.js';
 import { fillMaskTask, type FillMaskCall } from './fill-mask.js';
+import { depthEstimation, type DepthEstimationCall } from './depth-estimation.js';
+import { imageClassification, type ImageClassificationCall } from './image-classification.js';
+import { imageFeatureExtraction, type ImageFeatureExtractionCall } from './image-feature-extraction.js';
+import { imageSegmentation, type ImageSegmentationCall } from './image-segmentation.js';
 import { nextSentencePrediction, type NextSentenceCall } from './next-sentence-prediction.js';
+import { objectDetection, type ObjectDetectionCall } from './object-detection.js';
 import { questionAnswering, type QuestionAnsweringCall } from './question-answering.js';
 import { textClassification, type TextClassificationCall } from './text-classification.js';
 import { tokenClassification, type TokenClassificationCall } from './token-classification.js';
@@ -22,6 +27,11 @@ export interface TaskCalls {
   'next-sentence-prediction': NextSentenceCall;
   'automatic-speech-recognition': SpeechRecognitionCall;
   'audio-classification': AudioClassificationCall;
+  'image-classification': ImageClassificationCall;
+  'object-detection': ObjectDetectionCall;
+  'image-segmentation': ImageSegmentationCall;
+  'depth-estimation': DepthEstimationCall;
+  'image-feature-extraction': ImageFeatureExtractionCall;
 }
 
 /** Other names of tasks, as in transformers. */
@@ -54,6 +64,11 @@ const TASKS: Record<keyof TaskCalls, TaskDefinition> = {
   'next-sentence-prediction': nextSentencePrediction,
   'automatic-speech-recognition': automaticSpeechRecognition,
   'audio-classification': audioClassification,
+  'image-classification': imageClassification,
+  'object-detection': objectDetection,
+  'image-segmentation': imageSegmentation,
+  'depth-estimation': depthEstimation,
+  'image-feature-extraction': imageFeatureExtraction,
 };
 
 export function resolveTask(task: string): TaskDefinition {
