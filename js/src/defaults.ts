@@ -16,4 +16,8 @@ export const DEFAULT_MODELS: Readonly<Record<keyof TaskCalls, string>> = {
   'image-segmentation': 'facebook/detr-resnet-50-panoptic',
   'depth-estimation': 'vinvino02/glpn-nyu',
   'image-feature-extraction': 'google/vit-base-patch16-224-in21k',
+  'text-generation': 'openai-community/gpt2',
+  'text2text-generation': 'google-t5/t5-base',
+  summarization: 'sshleifer/distilbart-cnn-12-6',
+  translation: 'google-t5/t5-base',
 };

@@ -17,7 +17,11 @@ export type TaskId =
   | 'object-detection'
   | 'image-segmentation'
   | 'depth-estimation'
-  | 'image-feature-extraction';
+  | 'image-feature-extraction'
+  | 'text-generation'
+  | 'text2text-generation'
+  | 'summarization'
+  | 'translation';
 
 export type Device = 'auto' | 'webgpu' | 'wasm';
 export type DType = 'auto' | 'fp32' | 'fp16' | 'q8' | 'q4';

@@ -13,6 +13,14 @@ import {
   type Transcript,
 } from './tasks/automatic-speech-recognition.js';
 import type { FeatureExtractionOptions, FeatureExtractionResult } from './tasks/feature-extraction.js';
+import type {
+  GeneratedText,
+  SummarizationOptions,
+  SummaryText,
+  TextGenerationOptions,
+  TranslationOptions,
+  TranslationText,
+} from './tasks/generation.js';
 import type { FillMaskOptions, FillMaskResult } from './tasks/fill-mask.js';
 import type { ImageInput } from './media/image.js';
 import type { Depth } from './tasks/depth-estimation.js';
@@ -341,4 +349,35 @@ export function embedImage(
   options?: WithModel<ImageFeatureExtractionOptions>,
 ): Promise<Tensor> {
   return call('image-feature-extraction', [images], options) as Promise<Tensor>;
+}
+
+/** Continues a prompt. */
+export function generate(
+  prompt: string,
+  options?: WithModel<TextGenerationOptions>,
+): Promise<GeneratedText[]>;
+export function generate(
+  prompts: readonly string[],
+  options?: WithModel<TextGenerationOptions>,
+): Promise<GeneratedText[][]>;
+export function generate(prompt: unknown, options?: object): Promise<unknown> {
+  return call('text-generation', [prompt], options);
+}
+
+/** The gist of a text. */
+export function summarize(
+  text: string | readonly string[],
+  options?: WithModel<SummarizationOptions>,
+): Promise<SummaryText[]>;
+export function summarize(text: unknown, options?: object): Promise<unknown> {
+  return call('summarization', [text], options);
+}
+
+/** A text in another language. */
+export function translate(
+  text: string | readonly string[],
+  options?: WithModel<TranslationOptions>,
+): Promise<TranslationText[]>;
+export function translate(text: unknown, options?: object): Promise<unknown> {
+  return call('translation', [text], options);
 }

@@ -26,10 +26,13 @@ export {
   estimateDepth,
   fillMask,
   findEntities,
+  generate,
   listen,
   nextSentence,
   segmentImage,
+  summarize,
   transcribe,
+  translate,
   zeroShot,
   type WithModel,
 } from './functions.js';
@@ -65,6 +68,28 @@ export type { CallOptions, TextPair, WholeTextOptions } from './tasks/common.js'
 export type { FeatureExtractionOptions, FeatureExtractionResult } from './tasks/feature-extraction.js';
 export type { FillMaskOptions, FillMaskPrediction, FillMaskResult } from './tasks/fill-mask.js';
 export type { ResolvedTask, TaskAliases, TaskCalls, TaskName } from './tasks/index.js';
+export {
+  InterruptableStoppingCriteria,
+  TextStreamer,
+  type BeamText,
+  type Candidate,
+  type GeneratedText,
+  type GenerationOptions,
+  type LogitsProcessor,
+  type Piece,
+  type StoppingCriteria,
+  type StoppingCriterion,
+  type Streamer,
+  type SummarizationOptions,
+  type SummaryText,
+  type Text2TextOptions,
+  type TextGenerationOptions,
+  type TextStreamerOptions,
+  type Token,
+  type TokenIds,
+  type TranslationOptions,
+  type TranslationText,
+} from './tasks/generation.js';
 export type { NextSentenceOptions, NextSentenceScore } from './tasks/next-sentence-prediction.js';
 export type {
   Answer,

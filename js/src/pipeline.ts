@@ -18,7 +18,7 @@ import { fileMap, type FilesInput } from './hub/files.js';
 import { checkModelId, isPlace } from './hub/resolve.js';
 import { checkOptions, nearest } from './nearest.js';
 import { platform } from './platform.js';
-import { CALL_OPTIONS, type Call, type TaskDefinition } from './tasks/common.js';
+import { CALL_OPTIONS, type Call, type EngineRun, type TaskDefinition } from './tasks/common.js';
 import { resolveTask, type ResolvedTask, type TaskCalls, type TaskName } from './tasks/index.js';
 
 /** Options of {@link pipeline}; the names are transformers.js's, with additions. */
@@ -188,6 +188,7 @@ async function callPipeline(
 ): Promise<unknown> {
   const call = definition.read(args);
   checkOptions(call.options, [...definition.options, ...CALL_OPTIONS], definition.id);
+  const extras = definition.extras?.(call);
   const { signal, quantize: _, precision: __, ...options } = call.options;
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new TareasError('input', 'signal has to be an AbortSignal');
@@ -195,7 +196,7 @@ async function callPipeline(
   if (isEmptyBatch(definition, call)) return [];
   const input = definition.prepare ? await definition.prepare(call.input, signal) : call.input;
   const transfer = definition.transfer?.(input);
-  const raw = await client.run(input, options, { signal, ...(transfer ? { transfer } : {}) });
+  const raw = await client.run(input, options, { ...extras, signal, ...(transfer ? { transfer } : {}) });
   return definition.result ? definition.result(raw, call) : raw;
 }
 
@@ -213,8 +214,8 @@ function callable(client: Client, definition: TaskDefinition, model: string): un
     [ASYNC_DISPOSE]: () => client.dispose(),
   };
   const call = (...args: unknown[]) => callPipeline(client, definition, args);
-  const run = (input: unknown, options: unknown, signal?: AbortSignal) =>
-    client.run(input, options, { signal });
+  const run: EngineRun = (input, options, signal, extras) =>
+    client.run(input, options, { ...extras, signal });
   return Object.assign(call, members, definition.members?.(run, call));
 }
 

@@ -17,6 +17,12 @@ const SOUND: SmallFiles = { optional: [], oneOf: [['preprocessor_config.json']] 
 
 const IMAGE: SmallFiles = { optional: [], oneOf: [['preprocessor_config.json']] };
 
+/** Special tokens and settings, and a tokenizer in whatever form there is. */
+const WRITING: SmallFiles = {
+  optional: ['tokenizer_config.json', 'special_tokens_map.json', 'generation_config.json'],
+  oneOf: [['tokenizer.json'], ['vocab.json', 'merges.txt'], ['spiece.model'], ['sentencepiece.bpe.model']],
+};
+
 const FILES: Record<TaskId, SmallFiles> = {
   'text-classification': TEXT,
   'zero-shot-classification': TEXT,
@@ -35,6 +41,10 @@ const FILES: Record<TaskId, SmallFiles> = {
   'image-segmentation': IMAGE,
   'depth-estimation': IMAGE,
   'image-feature-extraction': IMAGE,
+  'text-generation': WRITING,
+  'text2text-generation': WRITING,
+  summarization: WRITING,
+  translation: WRITING,
 };
 
 export function smallFiles(task: TaskId): SmallFiles {

@@ -6,6 +6,7 @@ import type {
   Counters,
   Engine,
   EngineInfo,
+  EngineHost,
   EngineLoader,
   EngineModel,
   LoaderOptions,
@@ -57,7 +58,7 @@ class FakeModel implements EngineModel {
     alive++;
   }
 
-  async run(input: unknown, options: unknown): Promise<unknown> {
+  async run(input: unknown, options: unknown, host: EngineHost): Promise<unknown> {
     this.borrow();
     this.running = true;
     try {
@@ -77,6 +78,8 @@ class FakeModel implements EngineModel {
         await sleep(5);
         if (this.aborted) throw engineError('aborted', 'aborted');
       }
+      if (this.options.task === 'text-generation')
+        return await this.write(String(input), options as Record<string, unknown>, host);
       if (this.options.task === 'feature-extraction') {
         return { dims: [1, 8], type: 'float32', data: Float32Array.of(1, -1, 1, 0, 2, 3, -4, 5) };
       }
@@ -91,6 +94,36 @@ class FakeModel implements EngineModel {
     } finally {
       this.running = false;
     }
+  }
+
+  /** Writes eight words, each the best of three by scores that a processor may change. */
+  private async write(prompt: string, options: Record<string, unknown>, host: EngineHost): Promise<unknown> {
+    const words = [' a', ' b', ' c'];
+    const ids = [9];
+    let text = '';
+    while (ids.length < 9) {
+      await sleep(2);
+      if (this.aborted) throw engineError('aborted', 'aborted');
+      let scores = Float32Array.of(0, ids.length % 2, 0.5);
+      if (options['logits_processor'])
+        scores = (await host.ask({
+          ask: 'logits_processor',
+          ids: [ids],
+          scores,
+        })) as Float32Array<ArrayBuffer>;
+      const id = scores.indexOf(Math.max(...scores));
+      ids.push(id);
+      text += words[id];
+      if (options['stream']) {
+        host.piece({ prompt: 0, sequence: 0, text: words[id], token: { id, text: words[id] } });
+      }
+      if (options['stopping_criteria']) {
+        const [stop] = (await host.ask({ ask: 'stopping_criteria', ids: [ids] })) as boolean[];
+        if (stop) break;
+      }
+    }
+    if (options['stream']) host.piece({ prompt: 0, sequence: 0, text: '', done: true });
+    return [{ generated_text: prompt + text }];
   }
 
   info(): EngineInfo {

@@ -201,13 +201,13 @@ impl Group {
         let real = |h: &&Hypothesis| h.score > LOST / 2.0;
         let beams: Vec<Beam<'_>> = (self.running.iter().filter(real))
             .chain(self.finished.iter().filter(real))
-            .map(|h| Beam { ids: &h.ids, score: h.score, done: h.done })
+            .map(|h| Beam { ids: &h.ids[self.prompt_len..], score: h.score, done: h.done })
             .collect();
         let Some(first) = beams.first() else { return Ok(()) };
         let common =
             |beam: &Beam<'_>| beam.ids.iter().zip(first.ids).take_while(|(a, b)| a == b).count();
         let settled = beams.iter().map(common).min().unwrap_or(0);
-        watch.beams(self.prompt, &beams, settled.saturating_sub(self.prompt_len))
+        watch.beams(self.prompt, &beams, settled)
     }
 
     fn results(self, s: &Settings) -> Vec<Generated> {

@@ -104,6 +104,7 @@ impl Generated {
 /// A hypothesis of beam search, for [`Watch::beams`].
 #[derive(Debug, Clone, Copy)]
 pub struct Beam<'a> {
+    /// Its tokens after the prompt.
     pub ids: &'a [u32],
     pub score: f32,
     pub done: bool,

@@ -6,6 +6,7 @@ use std::future::Future;
 use serde_json::Value;
 
 use super::audio::AudioPipeline;
+use super::generation::Generator;
 use super::text::{TextEncoder, TextPipeline};
 use super::vision::VisionPipeline;
 use super::{AbortHandle, Host, Input, Task, TaskOutput};
@@ -155,4 +156,5 @@ families! {
     Text(TextPipeline<TextEncoder>),
     Audio(AudioPipeline<AudioModel>),
     Vision(VisionPipeline),
+    Generation(Generator),
 }

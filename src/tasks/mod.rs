@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`text`] | tasks on texts, one file each |
 //! | [`audio`] | tasks on sound: recognition, classification, listening |
+//! | [`generation`] | tasks that write text |
 //! | [`vision`] | tasks on pictures, one file each |
 //! | `family` | what every kind of model does to be loaded and run |
 //! | `loader` | from a repository's files to a [`Model`] |
@@ -13,6 +14,7 @@
 
 pub mod audio;
 mod family;
+pub mod generation;
 mod host;
 mod io;
 mod loader;

@@ -21,6 +21,10 @@ pub enum Task {
     ImageSegmentation,
     DepthEstimation,
     ImageFeatureExtraction,
+    TextGeneration,
+    Text2TextGeneration,
+    Summarization,
+    Translation,
 }
 
 struct Row {
@@ -88,6 +92,30 @@ const TASKS: &[Row] = &[
         Kind::Text,
         &["ForNextSentencePrediction", "ForPreTraining"],
     ),
+    row(
+        Task::TextGeneration,
+        &["text-generation"],
+        Kind::Generation,
+        &["LMHeadModel", "ForCausalLM"],
+    ),
+    row(
+        Task::Text2TextGeneration,
+        &["text2text-generation"],
+        Kind::Generation,
+        &["ForConditionalGeneration", "MTModel"],
+    ),
+    row(
+        Task::Summarization,
+        &["summarization"],
+        Kind::Generation,
+        &["ForConditionalGeneration", "MTModel"],
+    ),
+    row(
+        Task::Translation,
+        &["translation"],
+        Kind::Generation,
+        &["ForConditionalGeneration", "MTModel"],
+    ),
     Row {
         any: true,
         ..row(
@@ -133,6 +161,13 @@ pub fn task_of(architecture: &str) -> Task {
 impl Task {
     /// The task called `id`; aliases count.
     pub fn from_id(id: &str) -> Result<Self> {
+        // translation_en_to_fr is translation; the caller passes the languages as options.
+        let pair = id.strip_prefix("translation_").and_then(|pair| pair.split_once("_to_"));
+        let id = if pair.is_some_and(|(a, b)| !a.is_empty() && !b.is_empty()) {
+            "translation"
+        } else {
+            id
+        };
         let known = TASKS.iter().find(|row| row.ids.contains(&id));
         known.map(|row| row.task).ok_or_else(|| {
             let ids: Vec<&str> = TASKS.iter().map(|row| row.ids[0]).collect();
@@ -191,7 +226,7 @@ mod tests {
             assert_eq!(row.task.id(), row.ids[0], "one row for each task");
         }
         // Not in the table only if somebody forgot it: the last of the enum is.
-        assert_eq!(TASKS.len(), Task::ImageFeatureExtraction as usize + 1);
+        assert_eq!(TASKS.len(), Task::Translation as usize + 1);
         assert_eq!(Task::from_id("ner").unwrap(), Task::TokenClassification);
         assert!(Task::from_id("no-such-task").unwrap_err().remedy.contains("fill-mask"));
     }

@@ -1,3 +1,4 @@
+import type { RunExtras } from '../client.js';
 import type { TaskId } from '../engine.js';
 import { TareasError } from '../errors.js';
 
@@ -32,7 +33,12 @@ export interface Call {
 }
 
 /** Runs the engine once, after the calls before. */
-export type EngineRun = (input: unknown, options: unknown, signal?: AbortSignal) => Promise<unknown>;
+export type EngineRun = (
+  input: unknown,
+  options: unknown,
+  signal?: AbortSignal,
+  extras?: RunExtras,
+) => Promise<unknown>;
 
 /** One task: how its calls are read. */
 export interface TaskDefinition {
@@ -43,6 +49,8 @@ export interface TaskDefinition {
   read(args: readonly unknown[]): Call;
   /** Reads what takes time, after {@link read}: downloads, files, what the browser decodes. */
   prepare?(input: unknown, signal?: AbortSignal): Promise<unknown>;
+  /** Takes what is called back while the call runs out of its options. */
+  extras?(call: Call): RunExtras;
   /** Buffers of a prepared input that move to the engine instead of being copied. */
   transfer?(input: unknown): Transferable[];
   /** What a pipeline of this task has besides being callable; `run` runs the engine, `call` is the pipeline itself. */

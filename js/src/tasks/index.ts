@@ -3,6 +3,17 @@ import { nearest } from '../nearest.js';
 import { audioClassification, type AudioClassificationCall } from './audio-classification.js';
 import { automaticSpeechRecognition, type SpeechRecognitionCall } from './automatic-speech-recognition.js';
 import type { TaskDefinition } from './common.js';
+import {
+  summarization,
+  text2textGeneration,
+  textGeneration,
+  translation,
+  translationOf,
+  type SummarizationCall,
+  type Text2TextCall,
+  type TextGenerationCall,
+  type TranslationCall,
+} from './generation.js';
 import { featureExtraction, type FeatureExtractionCall } from './feature-extraction.js';
 import { fillMaskTask, type FillMaskCall } from './fill-mask.js';
 import { depthEstimation, type DepthEstimationCall } from './depth-estimation.js';
@@ -32,6 +43,10 @@ export interface TaskCalls {
   'image-segmentation': ImageSegmentationCall;
   'depth-estimation': DepthEstimationCall;
   'image-feature-extraction': ImageFeatureExtractionCall;
+  'text-generation': TextGenerationCall;
+  'text2text-generation': Text2TextCall;
+  summarization: SummarizationCall;
+  translation: TranslationCall;
 }
 
 /** Other names of tasks, as in transformers. */
@@ -43,9 +58,13 @@ export interface TaskAliases {
 }
 
 /** Every name that `pipeline()` takes. */
-export type TaskName = keyof TaskCalls | keyof TaskAliases;
+export type TaskName = keyof TaskCalls | keyof TaskAliases | `translation_${string}_to_${string}`;
 
-export type ResolvedTask<T extends TaskName> = T extends keyof TaskAliases ? TaskAliases[T] : T;
+export type ResolvedTask<T extends TaskName> = T extends keyof TaskAliases
+  ? TaskAliases[T]
+  : T extends keyof TaskCalls
+    ? T
+    : 'translation';
 
 const ALIASES: TaskAliases = {
   'sentiment-analysis': 'text-classification',
@@ -69,11 +88,17 @@ const TASKS: Record<keyof TaskCalls, TaskDefinition> = {
   'image-segmentation': imageSegmentation,
   'depth-estimation': depthEstimation,
   'image-feature-extraction': imageFeatureExtraction,
+  'text-generation': textGeneration,
+  'text2text-generation': text2textGeneration,
+  summarization,
+  translation,
 };
 
 export function resolveTask(task: string): TaskDefinition {
   const id = Object.hasOwn(ALIASES, task) ? ALIASES[task as keyof TaskAliases] : task;
   if (Object.hasOwn(TASKS, id)) return TASKS[id as keyof TaskCalls];
+  const pair = translationOf(String(task));
+  if (pair) return pair;
   const names = [...Object.keys(TASKS), ...Object.keys(ALIASES)];
   const hint = nearest(String(task), names);
   throw new TareasError('unsupported', `There is no task '${task}'`, {

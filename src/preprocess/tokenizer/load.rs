@@ -12,7 +12,7 @@ use tokenizers::{
 
 use super::encoding::Side;
 use super::template::Template;
-use super::{Special, Tokenizer};
+use super::{charsmap, Special, Tokenizer};
 use crate::error::{Error, Result};
 use crate::{err, Code};
 
@@ -32,6 +32,48 @@ const WORDPIECE_CLASSES: &[&str] = &[
     "LxmertTokenizer",
     "MobileBertTokenizer",
     "SqueezeBertTokenizer",
+];
+
+/// Special tokens by key.
+type Tokens = &'static [(&'static str, &'static str)];
+
+/// Special tokens that a class has where its files do not say; WordPiece classes have BERT's.
+const CLASS_SPECIAL: &[(&[&str], Tokens)] = &[
+    (
+        &["GPT2Tokenizer"],
+        &[
+            ("bos_token", "<|endoftext|>"),
+            ("eos_token", "<|endoftext|>"),
+            ("unk_token", "<|endoftext|>"),
+        ],
+    ),
+    (
+        &["BartTokenizer", "MBartTokenizer", "MBart50Tokenizer"],
+        &[
+            ("bos_token", "<s>"),
+            ("eos_token", "</s>"),
+            ("unk_token", "<unk>"),
+            ("sep_token", "</s>"),
+            ("pad_token", "<pad>"),
+            ("cls_token", "<s>"),
+            ("mask_token", "<mask>"),
+        ],
+    ),
+    (
+        &["T5Tokenizer", "MarianTokenizer"],
+        &[("eos_token", "</s>"), ("unk_token", "<unk>"), ("pad_token", "<pad>")],
+    ),
+];
+
+/// The class of a model whose tokenizer_config.json names none.
+const MODEL_CLASS: &[(&str, &str)] = &[
+    ("distilbert", "DistilBertTokenizer"),
+    ("gpt2", "GPT2Tokenizer"),
+    ("bart", "BartTokenizer"),
+    ("mbart", "MBartTokenizer"),
+    ("t5", "T5Tokenizer"),
+    ("mt5", "T5Tokenizer"),
+    ("marian", "MarianTokenizer"),
 ];
 
 /// Special tokens in Python's order.
@@ -123,6 +165,8 @@ struct Config {
     /// Added tokens listed by id; where there are some, special_tokens_map.json has no say.
     added: Option<Vec<AddedToken>>,
     wordpiece: bool,
+    /// Without `Fast`.
+    class: String,
 }
 
 impl Config {
@@ -148,8 +192,10 @@ impl Config {
         }
         let class = match values.get("tokenizer_class").and_then(Value::as_str) {
             Some(class) => class.strip_suffix("Fast").unwrap_or(class).to_string(),
-            None if model_type == "distilbert" => "DistilBertTokenizer".into(),
-            None => "BertTokenizer".into(),
+            None => {
+                let known = MODEL_CLASS.iter().find(|(model, _)| *model == model_type);
+                known.map_or("BertTokenizer", |(_, class)| class).to_string()
+            }
         };
         let wordpiece = WORDPIECE_CLASSES.contains(&class.as_str());
         if !wordpiece && files.tokenizer_json.is_none() {
@@ -160,7 +206,7 @@ impl Config {
             let names = json!(["input_ids", "attention_mask"]);
             values.entry("model_input_names").or_insert(names);
         }
-        Ok(Config { values, added, wordpiece })
+        Ok(Config { values, added, wordpiece, class })
     }
 
     /// The value of `key`, `None` where it is missing or null.
@@ -178,8 +224,13 @@ impl Config {
         Ok(self.get(key)?.unwrap_or(default))
     }
 
-    /// A special token; BERT's classes have defaults for the keys that are not mentioned.
+    /// A special token; classes have defaults for the keys that are not mentioned.
     fn special(&self, key: &str) -> Result<Option<SpecialToken>> {
+        let class = CLASS_SPECIAL.iter().find(|(names, _)| names.contains(&self.class.as_str()));
+        if let (Some((_, tokens)), false) = (class, self.values.contains_key(key)) {
+            let token = tokens.iter().find(|(name, _)| *name == key);
+            return Ok(token.map(|(_, content)| SpecialToken::Text(content.to_string())));
+        }
         let default = match key {
             "unk_token" => "[UNK]",
             "sep_token" => "[SEP]",
@@ -262,14 +313,6 @@ fn from_vocab(bytes: &[u8], config: &Config) -> Result<Vec<u8>> {
     serde_json::to_vec(&json).map_err(|e| broken("vocab.txt", e))
 }
 
-/// Some part of `normalizer` is of type `kind`.
-fn contains(normalizer: &Value, kind: &str) -> bool {
-    let inner = normalizer["normalizers"].as_array();
-    text(normalizer, "type") == Some(kind)
-        || normalizer.get("precompiled_charsmap").is_some()
-        || inner.is_some_and(|list| list.iter().any(|n| contains(n, kind)))
-}
-
 impl Tokenizer {
     /// Reads a tokenizer from its files.
     ///
@@ -299,9 +342,7 @@ impl Tokenizer {
         };
         let parts: Parts = serde_json::from_slice(bytes).map_err(|e| broken(file, e))?;
         let IgnoredAny = parts.model;
-        if contains(&parts.normalizer, "Precompiled") {
-            return Err(err!(Code::Unsupported, "{file}: the normalizer Precompiled"));
-        }
+        charsmap::check_all(&parts.normalizer).map_err(|what| broken(file, what))?;
         let template = Template::parse(&parts.post_processor)?;
         let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| broken(file, e))?;
         inner.with_truncation(None).map_err(|e| broken(file, e))?.with_padding(None);
@@ -323,6 +364,8 @@ impl Tokenizer {
             pad: id("pad_token")?,
             cls: id("cls_token")?,
             mask: id("mask_token")?,
+            bos: id("bos_token")?,
+            eos: id("eos_token")?,
         };
         let mask_token = config.special("mask_token")?.map(|t| t.content().to_string());
         let side = match config.get::<String>("truncation_side")?.as_deref() {

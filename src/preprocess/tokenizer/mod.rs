@@ -3,8 +3,11 @@
 //! The `tokenizers` crate normalises, splits and looks up words; special tokens, truncation and
 //! windows are laid out here (`template.rs` has the reasons).
 
+pub mod bpe;
+mod charsmap;
 mod encoding;
 mod load;
+pub mod spm;
 mod template;
 
 pub use encoding::{Encoding, Side, Truncate};
@@ -44,6 +47,8 @@ pub struct Special {
     pub pad: Option<u32>,
     pub cls: Option<u32>,
     pub mask: Option<u32>,
+    pub bos: Option<u32>,
+    pub eos: Option<u32>,
 }
 
 impl Tokenizer {
@@ -190,11 +195,17 @@ impl Tokenizer {
 
     /// Ids to text; ids that the vocabulary lacks are left out.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String> {
+        self.decode_as(ids, skip_special, self.cleanup)
+    }
+
+    /// [`Tokenizer::decode`], told whether to take out the spaces before punctuation that
+    /// tokenizing may have put there (`clean_up_tokenization_spaces`).
+    pub fn decode_as(&self, ids: &[u32], skip_special: bool, cleanup: bool) -> Result<String> {
         let vocabulary = self.inner.get_added_vocabulary();
         let keep = |token: &String| !skip_special || !vocabulary.is_special_token(token);
         let tokens = ids.iter().filter_map(|&id| self.token(id)).filter(keep).collect();
         let text = self.join(tokens)?;
-        Ok(if self.cleanup { clean_up(&text) } else { text })
+        Ok(if cleanup { clean_up(&text) } else { text })
     }
 }
 

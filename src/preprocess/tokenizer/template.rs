@@ -41,10 +41,28 @@ impl Template {
                 };
                 Ok(Self::bert(id("cls")?, id("sep")?))
             }
+            Some("RobertaProcessing") => {
+                let bert = serde_json::json!({
+                    "type": "BertProcessing", "cls": value["cls"], "sep": value["sep"],
+                });
+                Self::parse(&bert).map(Self::roberta)
+            }
+            // Byte-level processors only move offsets.
+            Some("ByteLevel") => Ok(Self::bare()),
+            Some("Sequence") => {
+                let list = value["processors"].as_array().map(Vec::as_slice).unwrap_or_default();
+                let mut others = list.iter().filter(|p| text(p, "type") != Some("ByteLevel"));
+                match (others.next(), others.next()) {
+                    (None, _) => Ok(Self::bare()),
+                    (Some(one), None) => Self::parse(one),
+                    _ => Err(err!(Code::Unsupported, "several post_processors in {FILE}")
+                        .remedy("one beside ByteLevel is implemented")),
+                }
+            }
             other => {
                 let other = other.unwrap_or("without a type");
                 let error = err!(Code::Unsupported, "the post_processor {other} of {FILE}");
-                Err(error.remedy("TemplateProcessing and BertProcessing are implemented"))
+                Err(error.remedy("TemplateProcessing, BertProcessing, RobertaProcessing and ByteLevel are implemented"))
             }
         }
     }
@@ -57,6 +75,24 @@ impl Template {
         let mut pair = single.clone();
         pair.extend([text(1), special(sep, 1)]);
         Template { single, pair }
+    }
+
+    /// `<s> A </s>` and `<s> A </s></s> B </s>`, from BERT's.
+    fn roberta(self) -> Self {
+        let mut pair = Vec::new();
+        for (i, piece) in self.pair.iter().enumerate() {
+            pair.push(piece.clone());
+            if i == 2 {
+                pair.push(piece.clone());
+            }
+        }
+        let mut template = Template { single: self.single, pair };
+        for piece in template.single.iter_mut().chain(&mut template.pair) {
+            match piece {
+                Piece::Special { type_id, .. } | Piece::Text { type_id, .. } => *type_id = 0,
+            }
+        }
+        template
     }
 
     /// No special tokens.

@@ -1,0 +1,223 @@
+"""Goldens of the tasks that write text: tests/goldens/generation/VARIANT/, whole repositories with tokenizers.
+
+    OMP_NUM_THREADS=1 python tools/goldens_writing.py
+
+Tokenizers are trained on a few sentences. `golden.json`:
+
+    tokens    [{ text, ids, decoded, cleaned }]: with special tokens; decoded without them
+    calls     [{ task, args, kwargs, result | error }]: pipeline(task, model)(*args, **kwargs)
+
+Every call is repeated with noise of 3e-4 of the logits' size; one whose text changes is too close to call and
+is left out (its place is taken by the next prompt).
+"""
+
+import json
+import pathlib
+import shutil
+import tempfile
+
+import sentencepiece
+import torch
+import transformers as tf
+from tokenizers import ByteLevelBPETokenizer
+from transformers import pipeline
+
+from goldens_generation import seed_weights
+
+ROOT = pathlib.Path(__file__).parent.parent / "tests/goldens"
+OUT = ROOT / "generation"
+NOISE = 3e-4
+SPANISH = [
+    "El perro duerme bajo la mesa.", "¿Dónde está la biblioteca, señor?", "¡Qué día tan bonito hace hoy!",
+    "Los niños juegan en el parque con la pelota roja.", "Mañana iré al médico porque me duele la cabeza.",
+    "La Habana, München, Zürich y São Paulo son ciudades.", "Él comió pan; ella bebió café.",
+]
+TEXTS = [
+    "The dog sleeps under the table.", "Hello, world! It isn't 3.5 o'clock yet.", "  two  spaces and\ttabs\nlines ",
+    "¿Dónde está la biblioteca, señor?", "naïve café 東京 👍🏽 e\u0301 ﬁne ½ Å", "", "I'm sure they've gone , said he .",
+    "<extra_id_0> and <extra_id_1> or </s> and <mask> here", "x" * 40, "CamelCase_and-dashes/slashes 12345",
+]
+PROMPTS = [
+    "The dog", "Hello, my name is", "¿Dónde está", "The children play in the", "One two three", "It isn't", "Tomorrow we",
+    "La casa", "He said:", "A b c", "Once upon a time", "Why not",
+]
+
+
+def corpus():
+    return (ROOT / "real/sentences.txt").read_text().splitlines() + SPANISH * 4
+
+
+def byte_level(folder, specials, vocab):
+    tokenizer = ByteLevelBPETokenizer()
+    tokenizer.train_from_iterator(corpus(), vocab_size=vocab, min_frequency=2, special_tokens=specials)
+    tokenizer.save_model(str(folder))
+
+
+def sentence_piece(folder, name, vocab, **kwargs):
+    with tempfile.TemporaryDirectory() as temporary:
+        text = pathlib.Path(temporary) / "text"
+        text.write_text("\n".join(corpus()))
+        sentencepiece.SentencePieceTrainer.train(
+            input=str(text), model_prefix=f"{temporary}/m", vocab_size=vocab, character_coverage=1.0, num_threads=1,
+            minloglevel=2, normalization_rule_name="nmt_nfkc", **kwargs,
+        )
+        shutil.copy(f"{temporary}/m.model", folder / name)
+
+
+def noisy(model, seed):
+    generator = torch.Generator().manual_seed(seed)
+
+    def add(_module, _args, out):
+        logits = out.logits
+        out.logits = logits + NOISE * logits.abs().max() * (2 * torch.rand(logits.shape, generator=generator) - 1)
+        return out
+
+    return model.register_forward_hook(add)
+
+
+def record(folder, model, tokenizer, calls):
+    out = []
+    for task, kwargs, count in calls:
+        pipe = pipeline(task, model=model, tokenizer=tokenizer, device="cpu")
+        # Every pipeline must start from the files' own settings.
+        kept = 0
+        prompts = list(PROMPTS)
+        while kept < count and prompts:
+            prompt = prompts.pop(0)
+            result = pipe(prompt, **kwargs)
+            stable = True
+            for seed in range(3):
+                hook = noisy(model, seed)
+                stable &= pipe(prompt, **kwargs) == result
+                hook.remove()
+            if stable:
+                kept += 1
+                out.append({"task": task, "args": [prompt], "kwargs": {k: v for k, v in kwargs.items() if k != "tokenizer"}, "result": result})
+        assert kept == count, (folder, task, kwargs, kept)
+    tokens = []
+    for text in TEXTS:
+        ids = tokenizer(text)["input_ids"]
+        tokens.append({
+            "text": text, "ids": ids, "decoded": tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False),
+            "cleaned": tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=True),
+        })
+    (folder / "golden.json").write_text(json.dumps({"tokens": tokens, "calls": out}, ensure_ascii=False, indent=1) + "\n")
+    size = sum(f.stat().st_size for f in folder.iterdir())
+    print(folder.name, size // 1024, "KB")
+
+
+def fresh(name):
+    folder = OUT / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+GREEDY = {"do_sample": False, "max_new_tokens": 24}
+
+
+def gpt2(name, seed, fast):
+    """With vocab.json and merges.txt alone, or tokenizer.json too."""
+    folder = fresh(name)
+    byte_level(folder, ["<|endoftext|>"], 330)
+    tokenizer = tf.GPT2TokenizerFast(str(folder / "vocab.json"), str(folder / "merges.txt"))
+    config = tf.GPT2Config(
+        vocab_size=len(tokenizer), n_positions=96, n_embd=36, n_head=3, n_layer=2, bos_token_id=0, eos_token_id=0,
+        task_specific_params={"text-generation": {"do_sample": True, "max_length": 50}},
+    )
+    model = tf.GPT2LMHeadModel(config).eval()
+    seed_weights(model, seed)
+    model.save_pretrained(folder)
+    if fast:
+        tokenizer.save_pretrained(folder)
+        for extra in ("vocab.json", "merges.txt"):
+            (folder / extra).unlink(missing_ok=True)
+    else:
+        (folder / "generation_config.json").unlink()
+    model, tokenizer = tf.AutoModelForCausalLM.from_pretrained(folder).eval(), tf.AutoTokenizer.from_pretrained(folder)
+    calls = [
+        (GREEDY, 3),
+        ({**GREEDY, "return_full_text": False}, 2),
+        ({**GREEDY, "repetition_penalty": 1.3, "no_repeat_ngram_size": 3}, 2),
+        ({**GREEDY, "num_beams": 3, "num_return_sequences": 2}, 2),
+        ({**GREEDY, "num_beams": 4, "early_stopping": True, "length_penalty": 0.5, "no_repeat_ngram_size": 2}, 2),
+        ({**GREEDY, "clean_up_tokenization_spaces": False}, 1),
+        ({**GREEDY, "stop_strings": [".", "the"], "tokenizer": tokenizer}, 2),
+        ({"do_sample": False, "max_new_tokens": 8, "return_tensors": True}, 1),
+        ({**GREEDY, "prefix": "Well, "}, 1),
+    ]
+    record(folder, model, tokenizer, [("text-generation", kwargs, n) for kwargs, n in calls])
+
+
+def t5(name, seed):
+    """spiece.model alone: tokenizer.json is what Python makes of it."""
+    folder = fresh(name)
+    sentence_piece(folder, "spiece.model", 300, pad_id=0, eos_id=1, unk_id=2, bos_id=-1)
+    tokenizer = tf.T5TokenizerFast(str(folder / "spiece.model"), extra_ids=12)
+    config = tf.T5Config(
+        vocab_size=len(tokenizer), d_model=36, d_kv=12, num_heads=3, d_ff=64, num_layers=2, num_decoder_layers=2,
+        relative_attention_num_buckets=8, relative_attention_max_distance=20, pad_token_id=0, eos_token_id=1,
+        decoder_start_token_id=0,
+        task_specific_params={
+            "summarization": {"early_stopping": True, "length_penalty": 2.0, "max_length": 40, "min_length": 5,
+                              "no_repeat_ngram_size": 3, "num_beams": 4, "prefix": "summarize: "},
+            "translation_en_to_de": {"early_stopping": True, "max_length": 30, "num_beams": 4,
+                                     "prefix": "translate English to German: "},
+            "translation_en_to_fr": {"early_stopping": True, "max_length": 30, "num_beams": 4,
+                                     "prefix": "translate English to French: "},
+        },
+    )
+    model = tf.T5ForConditionalGeneration(config).eval()
+    seed_weights(model, seed)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    (folder / "tokenizer.json").unlink()
+    # Repositories on the hub do not have this key; null would mean no.
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    settings.pop("add_prefix_space", None)
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")
+    model, tokenizer = tf.AutoModelForSeq2SeqLM.from_pretrained(folder).eval(), tf.AutoTokenizer.from_pretrained(folder)
+    record(folder, model, tokenizer, seq2seq_calls("translation_en_to_de", "translation_en_to_fr"))
+
+
+def seq2seq_calls(*translations):
+    new = {"max_new_tokens": 20}
+    calls = [
+        ("text2text-generation", {**new, "num_beams": 1}, 2),
+        ("text2text-generation", new, 2),
+        ("text2text-generation", {**new, "num_beams": 3, "num_return_sequences": 3}, 1),
+        ("text2text-generation", {**new, "num_beams": 2, "encoder_no_repeat_ngram_size": 2, "min_new_tokens": 6}, 1),
+        ("summarization", new, 2),
+        ("summarization", {"max_new_tokens": 12, "return_tensors": True}, 0),
+    ]
+    return [c for c in calls if c[2]] + [(task, new, 1) for task in translations]
+
+
+def bart(name, seed):
+    """vocab.json and merges.txt; a generation_config.json as bart-large-cnn's."""
+    folder = fresh(name)
+    byte_level(folder, ["<s>", "<pad>", "</s>", "<unk>", "<mask>"], 330)
+    tokenizer = tf.BartTokenizerFast(str(folder / "vocab.json"), str(folder / "merges.txt"))
+    config = tf.BartConfig(
+        vocab_size=len(tokenizer), d_model=36, encoder_layers=2, decoder_layers=2, encoder_attention_heads=3,
+        decoder_attention_heads=3, encoder_ffn_dim=64, decoder_ffn_dim=64, max_position_embeddings=96, prefix=" ",
+    )
+    model = tf.BartForConditionalGeneration(config).eval()
+    seed_weights(model, seed)
+    model.generation_config = tf.GenerationConfig(
+        bos_token_id=0, pad_token_id=1, eos_token_id=2, decoder_start_token_id=2, forced_bos_token_id=0,
+        forced_eos_token_id=2, early_stopping=True, length_penalty=2.0, max_length=40, min_length=9,
+        no_repeat_ngram_size=3, num_beams=4,
+    )
+    model.save_pretrained(folder)
+    model, tokenizer = tf.AutoModelForSeq2SeqLM.from_pretrained(folder).eval(), tf.AutoTokenizer.from_pretrained(folder)
+    record(folder, model, tokenizer, seq2seq_calls())
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    tf.logging.set_verbosity_error()
+    gpt2("gpt2-text", 11, True)
+    gpt2("gpt2-merges", 12, False)
+    bart("bart-text", 13)
+    t5("t5-text", 14)
