@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 
 from golden_images import GOLDENS, Variant, last_channels, randomize
 
-FAMILIES = ["golden_vit"]
+FAMILIES = ["golden_vit", "golden_detr"]
 
 
 def variants() -> dict[str, Variant]:

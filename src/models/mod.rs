@@ -4,6 +4,8 @@ mod audio;
 mod bart;
 mod bert;
 mod convnext;
+mod detr;
+mod detr_masks;
 mod distilbert;
 mod glpn;
 mod gpt2;

@@ -85,7 +85,6 @@ pub fn list(config: &Config, name: &str, default: &[usize]) -> Result<Vec<usize>
 pub enum Names {
     /// `embedder.embedder.convolution`, `encoder.stages.0.layers.0.layer.0.convolution`
     Transformers,
-    #[allow(dead_code)] // DETR's, which comes next
     /// `conv1`, `bn1`, `layer1.0.conv1`, `layer1.0.downsample.0`
     Timm,
 }

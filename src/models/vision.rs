@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{convnext, glpn, mask2former, resnet, segformer, swin, vit};
+use super::{convnext, detr, glpn, mask2former, resnet, segformer, swin, vit};
 use crate::checkpoint::{Config, Manifest, Scope};
 use crate::error::Result;
 use crate::gpu::WeightShape;
@@ -124,6 +124,7 @@ enum Net {
     Segformer(segformer::Segformer),
     Glpn(glpn::Glpn),
     Mask2Former(Box<mask2former::Mask2Former>),
+    Detr(Box<detr::Detr>),
 }
 
 impl Net {
@@ -160,6 +161,10 @@ impl Net {
                 let net = mask2former::Mask2Former::new(config, &root, head)?;
                 (Net::Mask2Former(Box::new(net)), root.manifest())
             }
+            "detr" => {
+                let root = Scope::root("", detr::SKIP);
+                (Net::Detr(Box::new(detr::Detr::new(config, &root, head)?)), root.manifest())
+            }
             other => {
                 let error = err!(Code::Unsupported, "model_type {other:?} in config.json");
                 return Err(error
@@ -177,6 +182,7 @@ impl Net {
             Net::Segformer(net) => net.forward(g, x),
             Net::Glpn(net) => net.forward(g, x),
             Net::Mask2Former(net) => net.forward(g, x),
+            Net::Detr(net) => net.forward(g, x),
         }
     }
 }

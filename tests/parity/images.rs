@@ -33,6 +33,10 @@ pub fn all() -> Vec<Case> {
         cases.push(mean_rows(shape));
         cases.push(response_norm(shape));
     }
+    for (q, size, heads, d) in [(1, [1, 1], 1, 4), (5, [3, 4], 2, 6), (9, [11, 13], 4, 8)] {
+        cases.push(attention_map(q, size, heads, d));
+    }
+    cases.extend(copies());
     cases.push(average());
     cases.push(constant());
     cases
@@ -229,4 +233,71 @@ fn constant() -> Case {
         let rows = g.constant_u32(rows.clone(), [3]);
         g.gather_rows(x, rows)
     })
+}
+
+fn attention_map(queries: usize, [h, w]: [usize; 2], heads: usize, d: usize) -> Case {
+    let hidden = heads * d;
+    let (q, k) = (numbers(58, queries * hidden, 2.0), numbers(59, h * w * hidden, 2.0));
+    let scale = 1.0 / (d as f32).sqrt();
+    let mut reference = Reference::default();
+    for q in q.chunks_exact(hidden) {
+        let (mut scores, mut magnitude) = (Vec::new(), 0.0f64);
+        for k in k.chunks_exact(hidden) {
+            for (q, k) in q.chunks_exact(d).zip(k.chunks_exact(d)) {
+                let products = q.iter().zip(k).map(|(q, k)| f64::from(*q) * f64::from(*k));
+                let (sum, all) = products.fold((0.0, 0.0), |(s, a), p: f64| (s + p, a + p.abs()));
+                scores.push(f64::from(scale) * sum);
+                magnitude = magnitude.max(f64::from(scale) * all);
+            }
+        }
+        let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let least = scores.iter().copied().fold(f64::INFINITY, f64::min);
+        let total: f64 = scores.iter().map(|s| (s - most).exp()).sum();
+        for s in &scores {
+            let p = (s - most).exp() / total;
+            // an error in a score is a relative error of its weight; exp and the sum add theirs
+            let relative = 2.0 * (d as f64 + 8.0) * U * magnitude
+                + 2.0 * U * (4.0 + 2.0 * (most - least).min(30.0))
+                + scores.len() as f64 * U;
+            reference.push(p, 2.0 * relative * p + 1e-38);
+        }
+    }
+    let inputs = vec![(vec![queries, hidden], Input::F32(q)), (vec![h * w, hidden], Input::F32(k))];
+    let label = format!("{queries} queries, {h} x {w}, {heads} heads of {d}");
+    case("attention_map", label, inputs, vec![], reference, move |g, t| {
+        g.attention_map(t[0], t[1], [h, w], heads, scale)
+    })
+}
+
+/// Rows that only move values.
+fn copies() -> Vec<Case> {
+    let exact = |values: Vec<f32>| {
+        let mut reference = Reference::default();
+        values.iter().for_each(|v| reference.push(f64::from(*v), 0.0));
+        reference
+    };
+    let (x, y) = (numbers(60, 3 * 5, 1.0), numbers(61, 9 * 4, 1.0));
+    let rows = |values: &[f32], n: usize| values.chunks_exact(n).map(<[f32]>::to_vec).collect();
+    let (left, right): (Vec<Vec<f32>>, Vec<Vec<f32>>) = (rows(&x, 5), rows(&y, 4));
+    let beside = (0..9).flat_map(|i| [left[i % 3].clone(), right[i].clone()].concat()).collect();
+    let image = numbers(62, 2 * 4 * 5 * 3, 1.0);
+    let at = |b: usize, h: usize, w: usize, c: usize| image[((b * 4 + h) * 5 + w) * 3 + c];
+    let mut cropped = Vec::new();
+    for (b, h, w, c) in (0..2 * 3 * 2 * 3).map(|i| (i / 18, i / 6 % 3, i / 3 % 2, i % 3)) {
+        cropped.push(at(b, h, w, c));
+    }
+    let two = || vec![(vec![3, 5], Input::F32(x.clone())), (vec![9, 4], Input::F32(y.clone()))];
+    vec![
+        case("concat", "channels".into(), two(), vec![], exact(beside), |g, t| {
+            g.concat_channels(t[0], t[1])
+        }),
+        case(
+            "crop",
+            "[2, 4, 5, 3] to 3 x 2".into(),
+            vec![(vec![2, 4, 5, 3], Input::F32(image.clone()))],
+            vec![],
+            exact(cropped),
+            |g, t| g.crop(t[0], [3, 2]),
+        ),
+    ]
 }
