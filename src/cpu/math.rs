@@ -96,13 +96,6 @@ impl Activation {
         }
     }
 
-    /// The activation of every value, in place.
-    pub fn apply_all(self, values: &mut [f32]) {
-        for four in values.chunks_mut(4) {
-            store_partial(four, self.vector(load_partial(four, 0.0)));
-        }
-    }
-
     /// The activation of one value.
     pub fn apply(self, x: f32) -> f32 {
         lanes(self.vector(splat(x)))[0]

@@ -167,8 +167,10 @@ impl Net {
             }
             other => {
                 let error = err!(Code::Unsupported, "model_type {other:?} in config.json");
-                return Err(error
-                    .remedy("vision models known here: vit, deit, resnet, convnext, convnextv2, swin, segformer, glpn, mask2former"));
+                return Err(error.remedy(
+                    "vision models known here: vit, deit, resnet, convnext, convnextv2, detr, \
+                         swin, segformer, glpn, mask2former",
+                ));
             }
         })
     }
