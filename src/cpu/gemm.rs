@@ -9,7 +9,7 @@ use super::dot::Dot;
 use super::pack::{Values, NR};
 use super::quantize::{grow, Activations};
 use super::simd::*;
-use super::tiles::{f32_tile, Quantized, Tile, NV};
+use super::tiles::{f16_tile, f32_tile, nibbles, widen_f16, Quantized, Tile, NV};
 use super::PackedMatrix;
 use crate::tensor::BLOCK;
 
@@ -71,6 +71,10 @@ impl<'a> Epilogue<'a> {
 /// three rows spill: 27 GFLOP/s where two reach 44.
 const F32_ROWS: usize =
     if cfg!(all(target_arch = "wasm32", not(target_feature = "relaxed-simd"))) { 2 } else { 3 };
+
+/// Up to this many rows a weight is read as it is packed: unpacking a panel for so few costs more
+/// than it saves.
+const DIRECT: usize = 2;
 
 /// Buffers that kernels reuse between calls: they grow to the largest call and stay.
 #[derive(Debug, Default)]
@@ -271,6 +275,19 @@ impl Call<'_> {
                 }
             }
             Values::F16(values) => {
+                if self.rows.m <= DIRECT {
+                    for p in panels {
+                        let b = values.as_ptr().add(p * k * NR);
+                        self.rows(p, DIRECT, |i, rows, to| {
+                            let a = self.rows.x.as_ptr().add(i * lda);
+                            match rows {
+                                2 => halves::<2>(a, lda, b, k, to),
+                                _ => halves::<1>(a, lda, b, k, to),
+                            }
+                        });
+                    }
+                    return;
+                }
                 grow(unpacked, k * NR);
                 for p in panels {
                     unpack_f16(&values[p * k * NR..(p + 1) * k * NR], unpacked);
@@ -288,11 +305,18 @@ impl Call<'_> {
                         b = unpacked.as_ptr().cast();
                     }
                     let first = first.as_ptr().add(p * blocks * NR);
-                    self.quantized::<false>(p, *dot, b, scales, first);
+                    self.quantized::<false, false>(p, *dot, b, scales, first);
                 }
             }
             Values::Q4 { dot, values, scales } => {
                 let size = blocks * BLOCK / 2 * NR;
+                if self.rows.m <= DIRECT && *dot != Dot::Wide {
+                    for p in panels {
+                        let b = values.as_ptr().add(p * size);
+                        self.quantized::<true, true>(p, *dot, b, scales, std::ptr::null());
+                    }
+                    return;
+                }
                 grow(unpacked, size);
                 for p in panels {
                     let panel = &values[p * size..(p + 1) * size];
@@ -301,7 +325,7 @@ impl Call<'_> {
                         _ => unpack_q4(panel, unpacked),
                     }
                     let b = unpacked.as_ptr().cast();
-                    self.quantized::<true>(p, *dot, b, scales, std::ptr::null());
+                    self.quantized::<true, false>(p, *dot, b, scales, std::ptr::null());
                 }
             }
         }
@@ -322,7 +346,7 @@ impl Call<'_> {
     }
 
     #[inline(always)]
-    unsafe fn quantized<const Q4: bool>(
+    unsafe fn quantized<const Q4: bool, const PACKED: bool>(
         &self,
         panel: usize,
         dot: Dot,
@@ -353,6 +377,16 @@ impl Call<'_> {
             ..q
         };
         match dot {
+            #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
+            Dot::Quads { .. } if PACKED => self.rows(panel, DIRECT, |i, rows, to| match rows {
+                2 => nibbled::<2, true>(&at(i), to),
+                _ => nibbled::<1, true>(&at(i), to),
+            }),
+            #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
+            Dot::Pairs if PACKED => self.rows(panel, DIRECT, |i, rows, to| match rows {
+                2 => nibbled::<2, false>(&at(i), to),
+                _ => nibbled::<1, false>(&at(i), to),
+            }),
             #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
             Dot::Quads { .. } => self.rows(panel, 3, |i, rows, to| match rows {
                 3 => quads::<3, Q4>(&at(i), to),
@@ -449,6 +483,17 @@ unsafe fn floats<const MR: usize>(a: *const f32, lda: usize, b: *const f32, k: u
     to.cast::<Tile<MR, NV>>().write(f32_tile::<MR, NV>(a, lda, b, k));
 }
 
+#[inline(never)]
+unsafe fn halves<const MR: usize>(a: *const f32, lda: usize, b: *const u16, k: usize, to: *mut V) {
+    to.cast::<Tile<MR, NV>>().write(f16_tile::<MR>(a, lda, b, k));
+}
+
+#[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
+#[inline(never)]
+unsafe fn nibbled<const MR: usize, const QUADS: bool>(q: &Quantized, to: *mut V) {
+    to.cast::<Tile<MR, NV>>().write(q.nibbles::<MR, QUADS>());
+}
+
 #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
 #[inline(never)]
 unsafe fn quads<const MR: usize, const Q4: bool>(q: &Quantized, to: *mut V) {
@@ -472,19 +517,12 @@ fn unpack_f16(panel: &[u16], to: &mut [f32]) {
     let fours = panel.chunks_exact(8);
     let rest = fours.remainder();
     let (bulk, tail) = to[..panel.len()].split_at_mut(panel.len() - rest.len());
-    // exponents move from 5 bits to 8 by a multiplication that also makes subnormals right
-    let scale = splat(f32::from_bits((127 + 127 - 15) << 23));
-    let convert = |h: V| {
-        let magnitude = shl_i32::<13>(and(h, splat_i32(0x7FFF)));
-        let sign = shl_i32::<16>(and(h, splat_i32(0x8000)));
-        or(mul(magnitude, scale), sign)
-    };
     for (from, to) in fours.zip(bulk.chunks_exact_mut(8)) {
         // SAFETY: eight u16 are read, eight f32 written.
         unsafe {
             let h = load(from.as_ptr());
-            store(to.as_mut_ptr(), convert(widen_low_u16(h)));
-            store(to.as_mut_ptr().add(4), convert(widen_high_u16(h)));
+            store(to.as_mut_ptr(), widen_f16(widen_low_u16(h)));
+            store(to.as_mut_ptr().add(4), widen_f16(widen_high_u16(h)));
         }
     }
     for (from, to) in rest.iter().zip(tail) {
@@ -505,12 +543,6 @@ fn unpack_q4(panel: &[u8], to: &mut [f32]) {
             }
         }
     }
-}
-
-#[inline(always)]
-fn nibbles(bytes: V) -> [V; 2] {
-    let mask = splat_i32(0x0F0F_0F0F);
-    [and(bytes, mask), and(shr_u16::<4>(bytes), mask)]
 }
 
 /// A panel of bytes `[Kp / 4][NR][4]` to i16 `[Kp / 2][NR][2]`.

@@ -47,6 +47,57 @@ pub(super) unsafe fn f32_tile<const MR: usize, const COLUMNS: usize>(
     sums
 }
 
+/// [`f32_tile`] over a panel of f16, `[K][NR]`.
+///
+/// # Safety
+/// `k` readable f32 in each row of `a`, `k * NR` u16 at `b`.
+#[inline(always)]
+pub(super) unsafe fn f16_tile<const MR: usize>(
+    a: *const f32,
+    lda: usize,
+    mut b: *const u16,
+    k: usize,
+) -> Tile<MR, NV> {
+    let mut sums = [[splat(0.0); NV]; MR];
+    let mut a = a;
+    let end = a.add(k);
+    while a < end {
+        // twelve halves by two loads of eight
+        let (first, last) = (load(b), load(b.add(4)));
+        let columns = [
+            widen_f16(widen_low_u16(first)),
+            widen_f16(widen_high_u16(first)),
+            widen_f16(widen_high_u16(last)),
+        ];
+        for (i, sums) in sums.iter_mut().enumerate() {
+            let x = load_splat(a.add(i * lda));
+            for (s, c) in sums.iter_mut().zip(columns) {
+                *s = madd(x, c, *s);
+            }
+        }
+        a = a.add(1);
+        b = b.add(NR);
+    }
+    sums
+}
+
+/// Four f16 in the low halves of four lanes to f32: exponents move from 5 bits to 8 by a
+/// multiplication that also makes subnormals right.
+#[inline(always)]
+pub(super) fn widen_f16(h: V) -> V {
+    let scale = splat(f32::from_bits((127 + 127 - 15) << 23));
+    let magnitude = shl_i32::<13>(and(h, splat_i32(0x7FFF)));
+    let sign = shl_i32::<16>(and(h, splat_i32(0x8000)));
+    or(mul(magnitude, scale), sign)
+}
+
+/// The low and the high nibble of each byte.
+#[inline(always)]
+pub(super) fn nibbles(bytes: V) -> [V; 2] {
+    let mask = splat_i32(0x0F0F_0F0F);
+    [and(bytes, mask), and(shr_u16::<4>(bytes), mask)]
+}
+
 /// The quantized operands of a tile.
 #[derive(Clone, Copy)]
 pub(super) struct Quantized {
@@ -177,6 +228,44 @@ impl Quantized {
                 }
                 a = a.add(8);
                 b = b.add(8 * NR);
+            }
+            self.scale(block, &sums, &mut tile);
+        }
+        tile
+    }
+
+    /// q4 straight from its nibbles, `b` `[Kp / 8][NR][4]`, by sums of four products or of two.
+    ///
+    /// # Safety
+    /// The fields point to what they say, for `MR` rows.
+    #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
+    #[inline(always)]
+    pub unsafe fn nibbles<const MR: usize, const QUADS: bool>(&self) -> Tile<MR, NV> {
+        let mut tile = [[splat(0.0); NV]; MR];
+        let (mut a, mut b) = (self.a, self.b);
+        for block in 0..self.blocks {
+            let mut sums = self.a_first::<MR>(block);
+            let end = a.add(self.block);
+            while a < end {
+                for j in 0..NV {
+                    let [low, high] = nibbles(load(b.add(16 * j)));
+                    for (i, sums) in sums.iter_mut().enumerate() {
+                        let x = a.add(i * self.lda);
+                        let (x, y) = (load_splat(x), load_splat(x.add(4)));
+                        sums[j] = if QUADS {
+                            dot_quads(y, high, dot_quads(x, low, sums[j]))
+                        } else {
+                            add_i16(sums[j], add_i16(dot_pairs(x, low), dot_pairs(y, high)))
+                        };
+                    }
+                }
+                a = a.add(8);
+                b = b.add(4 * NR);
+            }
+            if !QUADS {
+                for s in sums.iter_mut().flatten() {
+                    *s = dot_i16(*s, self.ones);
+                }
             }
             self.scale(block, &sums, &mut tile);
         }

@@ -117,6 +117,8 @@ fn linears(cases: &mut Vec<Case>, arithmetic: Arithmetic) {
     // m, k, n: few rows (the bandwidth-bound kernel)
     linear([1, 32, 1], PLAIN);
     linear([1, 768, 9], BIASED);
+    linear([1, 100, 40], BIASED);
+    linear([2, 70, 25], Ending { activation: Activation::None, ..FULL });
     linear([3, 36, 70], Ending { activation: Gelu, ..BIASED });
     linear([8, 100, 33], Ending { activation: Activation::None, ..FULL });
     linear([5, 40, 30], SCALED);
