@@ -167,6 +167,19 @@ fn chunks_of_time_change_nothing() {
     }
 }
 
+/// The first layer of 30 s is never held as a whole, nor in pieces that are not needed any more.
+#[test]
+fn memory_of_long_audio_is_less_than_its_first_layer() {
+    let golden = &goldens()[0];
+    let mut model = golden.load(Runtime::cpu(), Format::F32);
+    let wave: Vec<f32> = (0..480_000).map(|i| (i as f32 * 0.03).sin()).collect();
+    let out = block_on(model.run(&wave)).unwrap();
+    assert_eq!(out.rows, 1499);
+    let (_, slots) = model.runtime.bytes();
+    let first_layer = 4 * 95_999 * 24;
+    assert!(slots < 3 * first_layer / 4, "{slots} bytes, the first layer takes {first_layer}");
+}
+
 /// A model that masks padding answers as Python does for a padded batch, without any padding.
 #[test]
 fn padded_batches_of_transformers_are_ours_without_padding() {
