@@ -15,7 +15,8 @@ pub const ALL: &[Entry] = &[
     ("convert", convert),
 ];
 
-/// A model of each kind of weight: stacked, table, matrix with a short last block, exact, vector.
+/// A model of each kind of weight, in each layout: stacked, table, matrix with a short last block,
+/// exact, vector, turned, convolutions, folded norms, tied.
 pub fn manifest() -> Manifest {
     let root = Scope::root("net", &["head.", "buffer"]);
     let net = root.pp("net");
@@ -24,6 +25,12 @@ pub fn manifest() -> Manifest {
     net.matrix("up.weight", 2, 40);
     net.exact("position.weight", 2, 3);
     net.vector("norm.weight", 3);
+    net.transposed("turned.weight", 3, 2);
+    net.conv("conv.weight", 2, 3, &[2]);
+    net.depthwise("depthwise.weight", 3, &[2]);
+    net.pp("bn").batch_norm(2, 1e-5);
+    net.weight_norm("pos.weight", 2, 2, &[2], 2);
+    net.tied(&["shared.weight", "lm_head.weight"], 2, 3);
     root.manifest()
 }
 

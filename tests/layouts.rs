@@ -409,6 +409,18 @@ fn values_that_are_none_are_refused() {
     refused(with(v, 1, f32::INFINITY), Code::NonFinite, &[v, "inf"]);
     refused(with("bn.running_var", 2, -1.0), Code::NonFinite, &["bn", "channel 2"]);
 
+    // Nor does a pack take what could not be read from it.
+    let mut tensors = everything_in_a_file();
+    let variance = tensors.iter_mut().find(|(n, ..)| n.ends_with("running_var")).unwrap();
+    variance.3[..4].copy_from_slice(&(-1f32).to_le_bytes());
+    let mut packer = Packer::new(everything(), Format::Q8);
+    packer.begin("model.safetensors", 0).unwrap();
+    refused(
+        packer.push(&file(&tensors)).map(|()| Weights::new()),
+        Code::NonFinite,
+        &["bn", "channel 0"],
+    );
+
     let mut tensors = everything_in_a_file();
     let v = tensors.iter_mut().find(|(n, ..)| n.ends_with("original1")).unwrap();
     for at in (0..90).filter(|at| at % 5 == 3) {

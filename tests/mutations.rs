@@ -50,9 +50,9 @@ impl Random {
 
 fn checkpoint() -> Vec<u8> {
     let floats = |n: usize| -> Vec<u8> {
-        (0..n).flat_map(|i| ((i as f32) * 0.7).sin().to_le_bytes()).collect()
+        (0..n).flat_map(|i| ((i as f32) * 0.7 + 0.1).sin().to_le_bytes()).collect()
     };
-    let shapes: [(&str, &[usize]); 7] = [
+    let shapes: [(&str, &[usize]); 18] = [
         ("net.q.weight", &[2, 3]),
         ("net.k.weight", &[2, 3]),
         ("net.table.weight", &[4, 3]),
@@ -60,6 +60,17 @@ fn checkpoint() -> Vec<u8> {
         ("net.position.weight", &[2, 3]),
         ("net.norm.gamma", &[3]),
         ("head.weight", &[1, 3]),
+        ("net.turned.weight", &[2, 3]),
+        ("net.conv.weight", &[2, 3, 2]),
+        ("net.depthwise.weight", &[3, 1, 2]),
+        ("net.bn.weight", &[2]),
+        ("net.bn.bias", &[2]),
+        ("net.bn.running_mean", &[2]),
+        ("net.bn.running_var", &[2]),
+        ("net.pos.weight_g", &[1, 1, 2]),
+        ("net.pos.weight_v", &[2, 2, 2]),
+        ("net.shared.weight", &[2, 3]),
+        ("lm_head.weight", &[2, 3]),
     ];
     let data = shapes.map(|(_, shape)| floats(shape.iter().product()));
     let views = shapes.iter().zip(&data).map(|((name, shape), data)| {

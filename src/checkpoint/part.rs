@@ -99,13 +99,17 @@ impl Assembly {
         if !self.parts.iter().all(|part| part.complete) {
             return Ok(None);
         }
-        Ok(match (std::mem::replace(&mut self.weight, Weight::Taken), self.declared.fold) {
-            (Weight::Filling(HostWeight::Vector(v)), Fold::BatchNorm { eps }) if !raw => {
-                Some(HostWeight::Vector(layout::batch_norm(self.name(), &v, eps)?))
+        let Weight::Filling(weight) = std::mem::replace(&mut self.weight, Weight::Taken) else {
+            return Ok(None);
+        };
+        Ok(Some(match (weight, self.declared.fold) {
+            (HostWeight::Vector(v), Fold::BatchNorm { eps }) => {
+                // Into a pack goes nothing that could not be read from it.
+                let folded = layout::batch_norm(self.name(), &v, eps)?;
+                HostWeight::Vector(if raw { v } else { folded })
             }
-            (Weight::Filling(weight), _) => Some(weight),
-            (Weight::Empty | Weight::Taken, _) => None,
-        })
+            (weight, _) => weight,
+        }))
     }
 
     /// The weight was complete and has been taken.
