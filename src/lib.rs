@@ -8,7 +8,7 @@
 //! | [`tasks`] | by family, one file per task: input, model, post-processing, result type |
 //! | [`generate`] | decoding: options, processors, greedy, sampling, beams, stopping |
 //! | [`models`] | one file per architecture; names follow the checkpoint |
-//! | [`preprocess`] | text to token ids |
+//! | [`preprocess`] | text to token ids, images to pixels, sound to samples |
 //! | [`layers`] | what models are made of: embeddings, linear layers, norms, encoder blocks |
 //! | [`ops`] | one file per op: shape rule, CPU kernel call, GPU dispatch |
 //! | [`plan`] | the recorder, the plan, its slots, and its replay on a device |
