@@ -8,8 +8,9 @@ use serde_json::Value;
 
 /// Checks every `Precompiled` in a `normalizer` of tokenizer.json; says what is wrong.
 pub fn check_all(normalizer: &Value) -> Result<(), String> {
-    if let Some(map) = normalizer.get("precompiled_charsmap") {
-        let map = map.as_str().ok_or("precompiled_charsmap is not a string")?;
+    if normalizer["type"] == "Precompiled" || normalizer.get("precompiled_charsmap").is_some() {
+        let map = normalizer["precompiled_charsmap"].as_str();
+        let map = map.ok_or("a Precompiled normalizer without its precompiled_charsmap")?;
         check(&decode_base64(map).ok_or("precompiled_charsmap is not base64")?)?;
     }
     let inner = normalizer["normalizers"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -29,10 +30,13 @@ pub fn check(map: &[u8]) -> Result<(), String> {
         let unit = units[at] as usize;
         at ^ (unit >> 10) << ((unit & 1 << 9) >> 6)
     };
+    if units.is_empty() {
+        return Err(bad());
+    }
     let mut seen = vec![false; units.len()];
     let mut todo = vec![0];
     while let Some(at) = todo.pop() {
-        if units.is_empty() || std::mem::replace(&mut seen[at], true) {
+        if std::mem::replace(&mut seen[at], true) {
             continue;
         }
         let next = base(at);
