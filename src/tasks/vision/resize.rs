@@ -92,7 +92,7 @@ fn cubes(from: usize, to: usize) -> Vec<([usize; 4], [f32; 4])> {
 pub fn zeros<T: Default + Clone>(height: usize, width: usize) -> Result<Vec<T>> {
     let mut data = Vec::new();
     let len = height.checked_mul(width);
-    if !len.is_some_and(|len| data.try_reserve_exact(len).is_ok()) {
+    if len.is_none_or(|len| data.try_reserve_exact(len).is_err()) {
         return Err(err!(Code::OutOfMemory, "a result of {width} x {height} pixels does not fit")
             .remedy("pass a smaller image"));
     }
