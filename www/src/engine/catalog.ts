@@ -43,6 +43,11 @@ export interface Dropped {
 export type ModelChoice = Embedded | Remote | Typed | Dropped;
 
 const APACHE = { licence: 'Apache-2.0', licenceUrl: 'https://www.apache.org/licenses/LICENSE-2.0' };
+/** Its own, not for commerce. */
+const SEGFORMER = {
+  licence: 'NVIDIA Source Code License for SegFormer',
+  licenceUrl: 'https://github.com/NVlabs/SegFormer/blob/master/LICENSE',
+};
 const MIT = { licence: 'MIT', licenceUrl: 'https://opensource.org/license/mit' };
 
 export const RAMPART: Embedded = {
@@ -98,6 +103,19 @@ export const MODELS: Record<TaskId, [ModelChoice, ...ModelChoice[]]> = {
   'next-sentence-prediction': [hub('google-bert/bert-base-uncased', 'Google', 440)],
   'automatic-speech-recognition': [hub('facebook/wav2vec2-base-960h', 'Facebook', 378)],
   'audio-classification': [hub('superb/wav2vec2-base-superb-ks', 'SUPERB', 378)],
+  'image-classification': [
+    hub('facebook/convnext-tiny-224', 'Facebook', 114),
+    hub('microsoft/resnet-50', 'Microsoft', 103),
+    hub('google/vit-base-patch16-224', 'Google', 346),
+  ],
+  'object-detection': [hub('facebook/detr-resnet-50', 'Facebook', 167)],
+  'image-segmentation': [
+    hub('nvidia/segformer-b0-finetuned-ade-512-512', 'NVIDIA', 15, SEGFORMER),
+    hub('facebook/detr-resnet-50-panoptic', 'Facebook', 172),
+    hub('facebook/mask2former-swin-tiny-coco-panoptic', 'Facebook', 190),
+  ],
+  'depth-estimation': [hub('vinvino02/glpn-nyu', 'Doyeon Kim', 245)],
+  'image-feature-extraction': [hub('google/vit-base-patch16-224-in21k', 'Google', 346)],
 };
 
 /** The same model, however it was chosen. */

@@ -41,7 +41,11 @@ export class Frame {
 
   constructor(private readonly panel: AnyPanel) {
     const texts = () => t().panels[panel.id];
-    const host: Host = { changed: () => this.inputChanged(), ask: () => void this.ask() };
+    const host: Host = {
+      changed: () => this.inputChanged(),
+      ask: () => void this.ask(),
+      show: () => this.show(),
+    };
     this.choice = MODELS[panel.task][0];
     this.session = acquire(panel.task, this.choice, settings.device, settings.dtype);
     this.view = panel.create(host);
@@ -140,6 +144,13 @@ export class Frame {
     this.unsubscribe();
     this.unsubscribe = this.session.onChange(() => this.render());
     this.code.update(this.choice);
+    this.render();
+  }
+
+  /** A call that goes on for long has something to show before its end. */
+  private show(): void {
+    if (this.answered || !this.running) return;
+    this.answered = true;
     this.render();
   }
 

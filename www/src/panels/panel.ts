@@ -15,6 +15,8 @@ export interface Host {
   changed(): void;
   /** Ask now. */
   ask(): void;
+  /** The answer can be seen already, though more of it will come. */
+  show(): void;
 }
 
 export interface View<T extends TaskId> {

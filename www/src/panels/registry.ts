@@ -1,10 +1,14 @@
 import { classify } from './classify.js';
+import { depth } from './depth.js';
 import { entities } from './entities.js';
 import { fillMask } from './fill-mask.js';
 import { nextSentence } from './next-sentence.js';
+import { objects } from './objects.js';
 import type { AnyPanel } from './panel.js';
+import { picture } from './picture.js';
 import { question } from './question.js';
 import { search } from './search.js';
+import { segments } from './segments.js';
 import { sounds } from './sounds.js';
 import { speech } from './speech.js';
 import { similarity } from './similarity.js';
@@ -20,6 +24,10 @@ export const PANELS: [AnyPanel, ...AnyPanel[]] = [
   question,
   fillMask,
   nextSentence,
+  picture,
+  objects,
+  segments,
+  depth,
   speech,
   sounds,
 ];

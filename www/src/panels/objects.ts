@@ -1,0 +1,52 @@
+import { drawBoxes, type Detection } from 'tareas';
+import { t } from '../i18n/index.js';
+import { bars } from '../ui/bars.js';
+import { fill, h } from '../ui/dom.js';
+import { hueOf } from '../ui/labels.js';
+import { Stage } from '../ui/picture.js';
+import type { Host, Panel, View } from './panel.js';
+import { pictured } from './pictured.js';
+
+export const objects: Panel<'object-detection'> = {
+  id: 'objects',
+  task: 'object-detection',
+  family: 'vision',
+  glyph: [
+    ['M2 2h9v3h-6v6h-3zM22 22h-9v-3h6v-6h3z', 'a'],
+    ['M8 8h8v8h-8z', 'b'],
+  ],
+  live: false,
+  create,
+};
+
+function create(host: Host): View<'object-detection'> {
+  const texts = () => t().panels.objects;
+  const stage = new Stage();
+  const list = h('div', {});
+  const sentence = (found: Detection[]) =>
+    found.length === 0 ? texts().none : texts().announce(found.map(({ label }) => label).join(', '));
+  return pictured<'object-detection', Detection[]>({
+    host,
+    stage,
+    sample: 0,
+    call: (pipe, image, options) => pipe(image, options),
+    watch: (pipe, source, options) => pipe.watch(source, options),
+    draw(found) {
+      stage.draw(sentence(found), (context) =>
+        drawBoxes(context, found, {
+          ...stage.size,
+          color: (label) => `hsl(${hueOf(label)} 90% 65%)`,
+          fontSize: Math.max(14, Math.round(context.canvas.width / 36)),
+        }),
+      );
+      const sorted = [...found].sort((a, b) => b.score - a.score);
+      fill(list, found.length === 0 ? texts().none : bars(sorted, { name: texts().results }));
+    },
+    sentence,
+    below: [list],
+    code: {
+      file: `await detect(image, { threshold: 0.5 });`,
+      camera: `for await (const { result, fps } of detect.watch(video)) draw(result, fps);`,
+    },
+  });
+}
