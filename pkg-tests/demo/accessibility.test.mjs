@@ -15,6 +15,10 @@ const PANELS = [
   'question',
   'fillMask',
   'nextSentence',
+  'picture',
+  'objects',
+  'segments',
+  'depth',
 ];
 
 describe('accessibility', () => {

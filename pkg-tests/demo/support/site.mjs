@@ -17,6 +17,8 @@ const QUIET = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  // For who may use a camera; without the permission it is refused as any other.
+  '--use-fake-device-for-media-stream',
 ];
 const WEBGPU = [
   '--enable-unsafe-webgpu',

@@ -110,7 +110,10 @@ export class Session<T extends TaskId = TaskId> {
     };
   }
 
-  /** One timed call. `units` (texts, tokens) give the throughput, where one means something. */
+  /**
+   * One timed call. `units` (texts, tokens) give the throughput, where one means something; 0 of
+   * them: it goes on until it is stopped, and its time says nothing.
+   */
   async run<R>(
     call: (pipe: TaskCalls[T], options: CallOptions) => Promise<R>,
     options: CallOptions,
@@ -120,7 +123,7 @@ export class Session<T extends TaskId = TaskId> {
     if (!this.pipe) throw new DOMException('The model was unloaded', 'AbortError');
     const began = performance.now();
     const result = await call(this.pipe, options);
-    this.clock.ran(performance.now() - began, units);
+    if (units !== 0) this.clock.ran(performance.now() - began, units);
     this.changed();
     return result;
   }

@@ -26,6 +26,7 @@ export class Frame {
   private choice: ModelChoice;
   private running: AbortController | undefined;
   private stale = false;
+  private showing = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private unsubscribe: () => void = () => undefined;
   private problem: unknown;
@@ -149,7 +150,11 @@ export class Frame {
 
   /** A call that goes on for long has something to show before its end. */
   private show(): void {
-    if (this.answered || !this.running) return;
+    if (!this.running) return;
+    // Asking again while one watches would start anew at the end.
+    this.showing = true;
+    this.stale = false;
+    if (this.answered) return;
     this.answered = true;
     this.render();
   }
@@ -166,13 +171,13 @@ export class Frame {
     clearTimeout(this.timer);
     this.code.update(this.choice);
     if (this.running) {
-      this.stale = true;
+      this.stale = !this.showing;
       return;
     }
     const running = new AbortController();
     this.running = running;
     this.problem = undefined;
-    this.stale = false;
+    this.stale = this.showing = false;
     const { session } = this;
     this.render();
     try {

@@ -3,7 +3,8 @@ import type { Dictionary } from '../i18n/en.js';
 
 /**
  * A timed call of the panel's model, cancelled by the frame's Cancel button:
- * `run((pipe, options) => pipe(text, { top_k: 5, ...options }))`. `units` texts or tokens give a throughput.
+ * `run((pipe, options) => pipe(text, { top_k: 5, ...options }))`. `units` texts or tokens give a throughput;
+ * with 0 of them the call goes on until it is stopped, and its time is not counted.
  */
 export type Run<T extends TaskId> = <R>(
   call: (pipe: TaskCalls[T], options: CallOptions) => Promise<R>,

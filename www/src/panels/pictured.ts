@@ -56,7 +56,7 @@ export function pictured<T extends Pictured, R>(task: PicturedTask<T, R>): View<
       } finally {
         camera.close();
       }
-    });
+    }, 0);
     return last === undefined ? null : sentence(last);
   }
 
