@@ -275,6 +275,7 @@ export const en = {
       lead: 'Object detection: a box around each thing, with its name and how sure the model is. From a file, or live from the camera.',
       ask: 'Detect',
       results: 'Objects and scores',
+      least: 'Scores from',
       none: 'No object was found.',
       announce: (labels: string) => `Found: ${labels}`,
     },

@@ -276,6 +276,7 @@ export const es: Dictionary = {
       lead: 'Detección de objetos: un recuadro alrededor de cada cosa, con su nombre y lo seguro que está el modelo. De un archivo o en vivo de la cámara.',
       ask: 'Detectar',
       results: 'Objetos y puntuaciones',
+      least: 'Puntuación desde',
       none: 'No se encontró ningún objeto.',
       announce: (labels) => `Encontrado: ${labels}`,
     },

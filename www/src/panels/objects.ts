@@ -1,7 +1,7 @@
 import { drawBoxes, type Detection } from 'tareas';
 import { t } from '../i18n/index.js';
 import { bars } from '../ui/bars.js';
-import { fill, h } from '../ui/dom.js';
+import { fill, h, uid } from '../ui/dom.js';
 import { hueOf } from '../ui/labels.js';
 import { Stage } from '../ui/picture.js';
 import type { Host, Panel, View } from './panel.js';
@@ -19,31 +19,62 @@ export const objects: Panel<'object-detection'> = {
   create,
 };
 
+/** What the model is asked for; the slider chooses among it. */
+const LEAST = 0.05;
+
 function create(host: Host): View<'object-detection'> {
   const texts = () => t().panels.objects;
   const stage = new Stage();
   const list = h('div', {});
-  const sentence = (found: Detection[]) =>
-    found.length === 0 ? texts().none : texts().announce(found.map(({ label }) => label).join(', '));
+  const least = h('input', {
+    type: 'range',
+    min: 100 * LEAST,
+    max: 95,
+    step: 5,
+    value: 50,
+    id: uid('least'),
+  });
+  let last: Detection[] = [];
+
+  const sureOf = (all: Detection[]) =>
+    all.filter(({ score }) => 100 * score >= Number(least.value)).sort((a, b) => b.score - a.score);
+  function sentence(all: Detection[]): string {
+    const found = sureOf(all);
+    return found.length === 0 ? texts().none : texts().announce(found.map(({ label }) => label).join(', '));
+  }
+  function paint(): void {
+    const found = sureOf(last);
+    stage.draw(sentence(last), (context) =>
+      drawBoxes(context, found, {
+        ...stage.size,
+        color: (label) => `hsl(${hueOf(label)} 90% 65%)`,
+        fontSize: Math.max(14, Math.round(context.canvas.width / 36)),
+      }),
+    );
+    fill(list, found.length === 0 ? texts().none : bars(found, { name: texts().results }));
+  }
+  least.addEventListener('input', paint);
+
   return pictured<'object-detection', Detection[]>({
     host,
     stage,
     sample: 0,
-    call: (pipe, image, options) => pipe(image, options),
-    watch: (pipe, source, options) => pipe.watch(source, options),
+    call: (pipe, image, options) => pipe(image, { threshold: LEAST, ...options }),
+    watch: (pipe, source, options) => pipe.watch(source, { threshold: LEAST, ...options }),
     draw(found) {
-      stage.draw(sentence(found), (context) =>
-        drawBoxes(context, found, {
-          ...stage.size,
-          color: (label) => `hsl(${hueOf(label)} 90% 65%)`,
-          fontSize: Math.max(14, Math.round(context.canvas.width / 36)),
-        }),
-      );
-      const sorted = [...found].sort((a, b) => b.score - a.score);
-      fill(list, found.length === 0 ? texts().none : bars(sorted, { name: texts().results }));
+      last = found;
+      paint();
     },
     sentence,
-    below: [list],
+    below: [
+      h(
+        'div',
+        { class: 'field' },
+        h('label', { for: least.id }, () => texts().least),
+        least,
+      ),
+      list,
+    ],
     code: {
       file: `await detect(image, { threshold: 0.5 });`,
       camera: `for await (const { result, fps } of detect.watch(video)) draw(result, fps);`,
