@@ -100,7 +100,7 @@ describe('panels about images', () => {
     const mixed = await pixels();
     await panelOf(page).getByLabel('Opacity of the colours').fill('0');
     assert.notEqual(await pixels(), mixed);
-    await panelOf(page).getByLabel('Opacity of the colours').fill('100');
+    await panelOf(page).getByLabel('Opacity of the colours').fill('1');
     const whole = await pixels();
     await legend.first().press('Enter');
     assert.equal(await legend.first().getAttribute('aria-pressed'), 'true');
@@ -139,7 +139,7 @@ describe('panels about images', () => {
     assert.equal(await name(), 'No object was found.');
     const pixels = () => drawing(page).evaluate((canvas) => canvas.toDataURL());
     const bare = await pixels();
-    await panelOf(page).getByLabel('Scores from').fill('5');
+    await panelOf(page).getByLabel('Scores from').fill('0.05');
     const labels = (await readBars(page)).map(({ label }) => label);
     assert.notEqual(labels.length, 0);
     assert.equal((await name()).split(', ').length, labels.length);

@@ -1,7 +1,8 @@
 import { drawBoxes, type Detection } from 'tareas';
 import { t } from '../i18n/index.js';
 import { bars } from '../ui/bars.js';
-import { fill, h, uid } from '../ui/dom.js';
+import { slider } from '../ui/controls.js';
+import { fill, h } from '../ui/dom.js';
 import { hueOf } from '../ui/labels.js';
 import { Stage } from '../ui/picture.js';
 import type { Host, Panel, View } from './panel.js';
@@ -26,18 +27,11 @@ function create(host: Host): View<'object-detection'> {
   const texts = () => t().panels.objects;
   const stage = new Stage();
   const list = h('div', {});
-  const least = h('input', {
-    type: 'range',
-    min: 100 * LEAST,
-    max: 95,
-    step: 5,
-    value: 50,
-    id: uid('least'),
-  });
+  const least = slider({ label: () => texts().least, min: LEAST, value: 0.5, onInput: paint });
   let last: Detection[] = [];
 
   const sureOf = (all: Detection[]) =>
-    all.filter(({ score }) => 100 * score >= Number(least.value)).sort((a, b) => b.score - a.score);
+    all.filter(({ score }) => score >= least.value).sort((a, b) => b.score - a.score);
   function sentence(all: Detection[]): string {
     const found = sureOf(all);
     return found.length === 0 ? texts().none : texts().announce(found.map(({ label }) => label).join(', '));
@@ -53,7 +47,6 @@ function create(host: Host): View<'object-detection'> {
     );
     fill(list, found.length === 0 ? texts().none : bars(found, { name: texts().results }));
   }
-  least.addEventListener('input', paint);
 
   return pictured<'object-detection', Detection[]>({
     host,
@@ -66,15 +59,7 @@ function create(host: Host): View<'object-detection'> {
       paint();
     },
     sentence,
-    below: [
-      h(
-        'div',
-        { class: 'field' },
-        h('label', { for: least.id }, () => texts().least),
-        least,
-      ),
-      list,
-    ],
+    below: [least.element, list],
     code: {
       file: `await detect(image, { threshold: 0.5 });`,
       camera: `for await (const { result, fps } of detect.watch(video)) draw(result, fps);`,

@@ -1,6 +1,7 @@
 import { drawMasks, type Segment } from 'tareas';
 import { number, percent, t } from '../i18n/index.js';
-import { fill, h, on, setAttribute, uid } from '../ui/dom.js';
+import { slider } from '../ui/controls.js';
+import { fill, h, on, setAttribute } from '../ui/dom.js';
 import { hueOf } from '../ui/labels.js';
 import { Stage } from '../ui/picture.js';
 import type { Host, Panel, View } from './panel.js';
@@ -33,7 +34,7 @@ function create(host: Host): View<'image-segmentation'> {
   const stage = new Stage();
   const legend = h('ul', { class: 'legend segments', 'aria-label': () => texts().legend });
   const here = h('p', { class: 'hint' });
-  const opacity = h('input', { type: 'range', min: 0, max: 100, value: 60, id: uid('opacity') });
+  const opacity = slider({ label: () => texts().opacity, min: 0, value: 0.6, onInput: paint });
   let list: Segment[] = [];
   /** The one that stands out: under the pointer, or chosen in the legend. */
   let hovered: number | null = null;
@@ -46,7 +47,7 @@ function create(host: Host): View<'image-segmentation'> {
   function paint(): void {
     const colors = colorsOf(list);
     const only = hovered ?? chosen;
-    const strength = Number(opacity.value) / 100;
+    const strength = opacity.value;
     stage.draw(sentence(list), (context) => {
       for (const [index, segment] of list.entries()) {
         const faded = only !== null && only !== index;
@@ -92,7 +93,6 @@ function create(host: Host): View<'image-segmentation'> {
     });
   }
 
-  opacity.addEventListener('input', paint);
   stage.onPoint((at) => {
     const under = (mask: Segment['mask']) =>
       at !== null &&
@@ -122,16 +122,7 @@ function create(host: Host): View<'image-segmentation'> {
       legend.querySelectorAll('button')[focus]?.focus();
     },
     sentence,
-    below: [
-      here,
-      h(
-        'div',
-        { class: 'field' },
-        h('label', { for: opacity.id }, () => texts().opacity),
-        opacity,
-      ),
-      legend,
-    ],
+    below: [here, opacity.element, legend],
     code: {
       file: `await segment(image);`,
       camera: `for await (const { result, fps } of segment.watch(video)) draw(result, fps);`,
