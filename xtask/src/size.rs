@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use crate::paths;
 use crate::sh::{io_failure, Cmd, Failure, Result};
 
-/// One wasm build with the JavaScript, as served with brotli.
-const BROTLI_BUDGET: u64 = 1_000_000;
+/// One wasm build with the JavaScript, as served with brotli. With texts alone it was 0.94 MB (and
+/// 3.46 MB raw); images, speech and writing brought it to 1.26 and 4.51. The aim is 1.0 and 3.5
+/// again: this limit keeps it from growing until then.
+const BROTLI_BUDGET: u64 = 1_300_000;
 /// The same, as it lies on the disk.
-const RAW_BUDGET: u64 = 3_500_000;
+const RAW_BUDGET: u64 = 4_600_000;
 
 /// Folders of the package that no browser loads.
 const NODE_ONLY: [&str; 3] = ["bin", "cli", "node"];
