@@ -24,12 +24,12 @@ export function codeBox(
     element,
     update(choice) {
       const line = call();
-      const name = /await (\w+)\(/.exec(line)?.[1] ?? 'run';
+      const name = /(?:await|of) (\w+)[.(]/.exec(line)?.[1] ?? 'run';
       code.textContent = [
         `import { pipeline } from 'tareas';`,
         ``,
         `const ${name} = await pipeline('${panel.task}', ${modelArgument(choice)});`,
-        `const result = ${line}`,
+        line.startsWith('await') ? `const result = ${line}` : line,
       ].join('\n');
     },
   };

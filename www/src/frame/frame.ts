@@ -41,7 +41,11 @@ export class Frame {
 
   constructor(private readonly panel: AnyPanel) {
     const texts = () => t().panels[panel.id];
-    const host: Host = { changed: () => this.inputChanged(), ask: () => void this.ask() };
+    const host: Host = {
+      changed: () => this.inputChanged(),
+      ask: () => void this.ask(),
+      showing: () => this.showing(),
+    };
     this.choice = MODELS[panel.task][0];
     this.session = acquire(panel.task, this.choice, settings.device, settings.dtype);
     this.view = panel.create(host);
@@ -182,6 +186,12 @@ export class Frame {
     this.running = undefined;
     this.render();
     if (this.stale && !this.problem) void this.ask();
+  }
+
+  private showing(): void {
+    if (this.answered || !this.running) return;
+    this.answered = true;
+    this.render();
   }
 
   private cancel(): void {

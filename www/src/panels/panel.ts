@@ -15,6 +15,8 @@ export interface Host {
   changed(): void;
   /** Ask now. */
   ask(): void;
+  /** There is something of the answer to see already, though the model goes on. */
+  showing(): void;
 }
 
 export interface View<T extends TaskId> {

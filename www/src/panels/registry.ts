@@ -1,6 +1,7 @@
 import { classify } from './classify.js';
 import { entities } from './entities.js';
 import { fillMask } from './fill-mask.js';
+import { generate } from './generate.js';
 import { nextSentence } from './next-sentence.js';
 import type { AnyPanel } from './panel.js';
 import { question } from './question.js';
@@ -8,6 +9,8 @@ import { search } from './search.js';
 import { sounds } from './sounds.js';
 import { speech } from './speech.js';
 import { similarity } from './similarity.js';
+import { summarize } from './summarize.js';
+import { translate } from './translate.js';
 import { zeroShot } from './zero-shot.js';
 
 /** The demo's tasks in their order in the navigation. The first one opens, and should answer at once. */
@@ -22,4 +25,7 @@ export const PANELS: [AnyPanel, ...AnyPanel[]] = [
   nextSentence,
   speech,
   sounds,
+  generate,
+  summarize,
+  translate,
 ];
