@@ -100,6 +100,19 @@ export const MODELS: Record<TaskId, [ModelChoice, ...ModelChoice[]]> = {
     hub('distilbert/distilbert-base-uncased', 'Hugging Face', 268),
     hub('google-bert/bert-base-uncased', 'Google', 440),
   ],
+  'text-generation': [
+    hub('openai-community/gpt2', 'OpenAI', 548, MIT),
+    hub('distilbert/distilgpt2', 'Hugging Face', 353),
+  ],
+  'text2text-generation': [hub('google/flan-t5-small', 'Google', 308)],
+  summarization: [
+    hub('sshleifer/distilbart-cnn-12-6', 'Sam Shleifer', 1222),
+    hub('facebook/bart-large-cnn', 'Facebook', 1625, MIT),
+  ],
+  translation: [
+    hub('Helsinki-NLP/opus-mt-en-es', 'Helsinki-NLP', 312),
+    hub('google-t5/t5-small', 'Google', 242),
+  ],
   'next-sentence-prediction': [hub('google-bert/bert-base-uncased', 'Google', 440)],
   'automatic-speech-recognition': [hub('facebook/wav2vec2-base-960h', 'Facebook', 378)],
   'audio-classification': [hub('superb/wav2vec2-base-superb-ks', 'SUPERB', 378)],

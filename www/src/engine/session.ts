@@ -122,7 +122,7 @@ export class Session<T extends TaskId = TaskId> {
     await this.load();
     if (!this.pipe) throw new DOMException('The model was unloaded', 'AbortError');
     const began = performance.now();
-    const result = await call(this.pipe, options);
+    const result = await call(this.pipe as TaskCalls[T], options);
     if (units !== 0) this.clock.ran(performance.now() - began, units);
     this.changed();
     return result;

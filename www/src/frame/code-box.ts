@@ -29,7 +29,7 @@ export function codeBox(
         `import { pipeline } from 'tareas';`,
         ``,
         `const ${name} = await pipeline('${panel.task}', ${modelArgument(choice)});`,
-        line.startsWith('for ') ? line : `const result = ${line}`,
+        line.startsWith('await') ? `const result = ${line}` : line,
       ].join('\n');
     },
   };

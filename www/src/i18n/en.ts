@@ -166,6 +166,18 @@ export const en = {
     stop: 'Stop the camera',
     rate: (fps: string, latency: string) => `${fps} frames per second, ${latency} each`,
   },
+  writing: {
+    stop: 'Stop here',
+    written: 'What was written; arrow keys move from token to token',
+    hint: 'The fainter a token, the less likely it was. Point at one, tap it or go there with the arrow keys to see what else it could have been.',
+    figures: (tokens: string, first: string, rate: string | null) =>
+      `${tokens} tokens, the first after ${first}${rate === null ? '' : `, then ${rate} per second`}`,
+    length: 'New tokens at most',
+    beams: 'Beams',
+    beamsHint: 'So many versions are kept in play. With one, every token shows its candidates instead.',
+    underWay: 'Versions in play',
+    versions: 'Versions and their scores',
+  },
   panels: {
     entities: {
       nav: 'Find personal data',
@@ -333,6 +345,33 @@ export const en = {
       stop: 'Stop listening',
       results: 'Labels and scores',
       announce: (label: string, score: string) => `${label}, ${score}`,
+    },
+    generate: {
+      nav: 'Continue a text',
+      title: 'Continue a text',
+      lead: 'Text generation: the model writes on, token by token, and shows what else it could have written.',
+      ask: 'Write on',
+      input: 'Beginning',
+      greedy: 'Always the likeliest token',
+      temperature: 'Temperature',
+      all: 'all',
+    },
+    summarize: {
+      nav: 'Summarize',
+      title: 'Summarize a text',
+      lead: 'Summarization: several versions are written side by side, and the best one wins. What they agree on is firm, the rest may still change.',
+      ask: 'Summarize',
+      input: 'Text',
+    },
+    translate: {
+      nav: 'Translate',
+      title: 'Translate a text',
+      lead: 'Translation: some models know one pair of languages, others take their codes.',
+      ask: 'Translate',
+      input: 'Text',
+      from: 'From',
+      to: 'To',
+      languageHint: 'A code as the model spells it (en, en_XX), or nothing.',
     },
   },
 };

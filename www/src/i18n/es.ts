@@ -167,6 +167,18 @@ export const es: Dictionary = {
     stop: 'Parar la cámara',
     rate: (fps, latency) => `${fps} imágenes por segundo, ${latency} cada una`,
   },
+  writing: {
+    stop: 'Parar aquí',
+    written: 'Lo escrito; las flechas van de un token a otro',
+    hint: 'Cuanto más tenue un token, menos probable era. Señálalo, tócalo o llega a él con las flechas para ver qué otra cosa pudo ser.',
+    figures: (tokens, first, rate) =>
+      `${tokens} tokens, el primero a los ${first}${rate === null ? '' : `, después ${rate} por segundo`}`,
+    length: 'Tokens nuevos como máximo',
+    beams: 'Haces',
+    beamsHint: 'Tantas versiones se mantienen en juego. Con una, cada token muestra sus candidatos.',
+    underWay: 'Versiones en juego',
+    versions: 'Versiones y sus puntuaciones',
+  },
   panels: {
     entities: {
       nav: 'Datos personales',
@@ -334,6 +346,33 @@ export const es: Dictionary = {
       stop: 'Dejar de escuchar',
       results: 'Etiquetas y puntuaciones',
       announce: (label: string, score: string) => `${label}, ${score}`,
+    },
+    generate: {
+      nav: 'Continuar un texto',
+      title: 'Continúa un texto',
+      lead: 'Generación de texto: el modelo sigue escribiendo, token a token, y muestra qué más pudo haber escrito.',
+      ask: 'Seguir escribiendo',
+      input: 'Comienzo',
+      greedy: 'Siempre el token más probable',
+      temperature: 'Temperatura',
+      all: 'todos',
+    },
+    summarize: {
+      nav: 'Resumir',
+      title: 'Resume un texto',
+      lead: 'Resumen: varias versiones se escriben a la vez y gana la mejor. Lo que comparten ya es firme; lo demás aún puede cambiar.',
+      ask: 'Resumir',
+      input: 'Texto',
+    },
+    translate: {
+      nav: 'Traducir',
+      title: 'Traduce un texto',
+      lead: 'Traducción: unos modelos conocen un solo par de idiomas; otros reciben sus códigos.',
+      ask: 'Traducir',
+      input: 'Texto',
+      from: 'De',
+      to: 'A',
+      languageHint: 'Un código como lo escribe el modelo (en, en_XX), o nada.',
     },
   },
 };

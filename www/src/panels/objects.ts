@@ -1,7 +1,7 @@
 import { drawBoxes, type Detection } from 'tareas';
-import { t } from '../i18n/index.js';
+import { percent, t } from '../i18n/index.js';
 import { bars } from '../ui/bars.js';
-import { slider } from '../ui/controls.js';
+import { slider } from '../ui/slider.js';
 import { fill, h } from '../ui/dom.js';
 import { hueOf } from '../ui/labels.js';
 import { Stage } from '../ui/picture.js';
@@ -27,7 +27,15 @@ function create(host: Host): View<'object-detection'> {
   const texts = () => t().panels.objects;
   const stage = new Stage();
   const list = h('div', {});
-  const least = slider({ label: () => texts().least, min: LEAST, value: 0.5, onInput: paint });
+  const least = slider({
+    label: () => texts().least,
+    min: LEAST,
+    max: 1,
+    step: 0.05,
+    value: 0.5,
+    show: percent,
+    onInput: paint,
+  });
   let last: Detection[] = [];
 
   const sureOf = (all: Detection[]) =>

@@ -2,6 +2,7 @@ import { classify } from './classify.js';
 import { depth } from './depth.js';
 import { entities } from './entities.js';
 import { fillMask } from './fill-mask.js';
+import { generate } from './generate.js';
 import { nextSentence } from './next-sentence.js';
 import { objects } from './objects.js';
 import type { AnyPanel } from './panel.js';
@@ -12,6 +13,8 @@ import { segments } from './segments.js';
 import { sounds } from './sounds.js';
 import { speech } from './speech.js';
 import { similarity } from './similarity.js';
+import { summarize } from './summarize.js';
+import { translate } from './translate.js';
 import { zeroShot } from './zero-shot.js';
 
 /** The demo's tasks in their order in the navigation. The first one opens, and should answer at once. */
@@ -30,4 +33,7 @@ export const PANELS: [AnyPanel, ...AnyPanel[]] = [
   depth,
   speech,
   sounds,
+  generate,
+  summarize,
+  translate,
 ];

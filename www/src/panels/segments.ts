@@ -1,6 +1,6 @@
 import { drawMasks, type Segment } from 'tareas';
 import { number, percent, t } from '../i18n/index.js';
-import { slider } from '../ui/controls.js';
+import { slider } from '../ui/slider.js';
 import { fill, h, on, setAttribute } from '../ui/dom.js';
 import { hueOf } from '../ui/labels.js';
 import { Stage } from '../ui/picture.js';
@@ -34,7 +34,15 @@ function create(host: Host): View<'image-segmentation'> {
   const stage = new Stage();
   const legend = h('ul', { class: 'legend segments', 'aria-label': () => texts().legend });
   const here = h('p', { class: 'hint' });
-  const opacity = slider({ label: () => texts().opacity, min: 0, value: 0.6, onInput: paint });
+  const opacity = slider({
+    label: () => texts().opacity,
+    min: 0,
+    max: 1,
+    step: 0.05,
+    value: 0.6,
+    show: percent,
+    onInput: paint,
+  });
   let list: Segment[] = [];
   /** The one that stands out: under the pointer, or chosen in the legend. */
   let hovered: number | null = null;

@@ -1,5 +1,5 @@
 import { follow, h, on, uid, type Text } from './dom.js';
-import { percent, t } from '../i18n/index.js';
+import { t } from '../i18n/index.js';
 
 export interface Field {
   element: HTMLElement;
@@ -151,38 +151,6 @@ export function toggle(label: Text, checked: boolean, onChange: () => void): Tog
     },
     set checked(next) {
       input.checked = next;
-    },
-  };
-}
-
-/** A slider of shares, 0 to 1, with its value beside the label. */
-export function slider({
-  label,
-  min,
-  value,
-  onInput,
-}: {
-  label: Text;
-  min: number;
-  value: number;
-  onInput: () => void;
-}): { element: HTMLElement; readonly value: number } {
-  const control = h('input', { type: 'range', min, max: 1, step: 0.05, value, id: uid('slider') });
-  const shown = h('output', { for: control.id, class: 'count' });
-  follow(shown, (element) => (element.textContent = percent(Number(control.value))));
-  control.addEventListener('input', () => {
-    shown.textContent = percent(Number(control.value));
-    onInput();
-  });
-  return {
-    element: h(
-      'div',
-      { class: 'field slider' },
-      h('div', { class: 'row' }, h('label', { for: control.id }, label), shown),
-      control,
-    ),
-    get value() {
-      return Number(control.value);
     },
   };
 }
