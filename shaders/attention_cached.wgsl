@@ -37,22 +37,20 @@ var<workgroup> weights: array<f32, 64>;
 var<workgroup> starts: array<u32, 64>;
 var<workgroup> shared_max: f32;
 
+// An element of key j; `past` is the first key that is a token of this run.
 #if OVER == past
-// The first key that is a token of this run.
-var<private> past: u32;
-
-fn element(j: u32, at: u32) -> f32 {
+fn element(j: u32, past: u32, at: u32) -> f32 {
     if j < past {
         return cache[at];
     }
     return q[at];
 }
 #elif OVER == rows
-fn element(j: u32, at: u32) -> f32 {
+fn element(j: u32, past: u32, at: u32) -> f32 {
     return cache[at];
 }
 #else
-fn element(j: u32, at: u32) -> f32 {
+fn element(j: u32, past: u32, at: u32) -> f32 {
     return q[at];
 }
 #endif
@@ -67,7 +65,7 @@ fn main(
     let h = params.heads * ${D}u;
 #if OVER == past
     let start = spans[3u * i];
-    past = spans[3u * i + 1u];
+    let past = spans[3u * i + 1u];
     let fresh = spans[3u * i + 2u];
     let count = past + fresh;
     let own = i * 3u * h + offset;
@@ -83,6 +81,7 @@ fn main(
     let count = spans[2u * i + 1u] - first;
     let own = i * h + offset;
     let here = 0u;
+    let past = 0u;
 #else
     let first = spans[2u * i];
 #if CAUSAL
@@ -92,6 +91,7 @@ fn main(
 #endif
     let own = i * 3u * h + offset;
     let here = i - first;
+    let past = 0u;
 #endif
     for (var c = t; c < ${D}u; c += 64u) {
         query[c] = q[own + c];
@@ -122,7 +122,7 @@ fn main(
             starts[t] = at;
             var dots = 0.0;
             for (var c = 0u; c < ${D}u; c++) {
-                dots += query[c] * element(j, at + c);
+                dots += query[c] * element(j, past, at + c);
             }
             score = dots * params.scale;
 #if BIAS
@@ -156,7 +156,7 @@ fn main(
             let at = starts[k] + h;
 #for c in 0..COLUMNS
             if t + ${c}u * 64u < ${D}u {
-                sum${c} += weight * element(tile + k, at + t + ${c}u * 64u);
+                sum${c} += weight * element(tile + k, past, at + t + ${c}u * 64u);
             }
 #endfor
         }

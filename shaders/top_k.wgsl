@@ -65,7 +65,7 @@ fn main(
     }
     if t == 0u {
         var bits = bitcast<u32>(largest + log(sums[0]));
-        if most.key == NAN_KEY || (most.key & 0x80000000u) == 0u && largest < -3.4e38 {
+        if most.key == NAN_KEY || ((most.key & 0x80000000u) == 0u && largest < -3.4e38) {
             bits = bitcast<u32>(largest); // NaN, or nothing but -infinity
         }
         out[to + 2u * params.k] = bits;
