@@ -5,12 +5,12 @@ import { root } from './site.mjs';
 const GOLDENS = join(root, 'tests/goldens');
 const CORS = { 'access-control-allow-origin': '*' };
 
-/** An imitation of the hub: `golden/NAME` is a checkpoint of tests/goldens or its folder vision, anything else is not there. */
+/** An imitation of the hub: `golden/NAME` is a checkpoint of tests/goldens or its folders vision and generation, anything else is not there. */
 export async function hub(route) {
   const path = new URL(route.request().url()).pathname;
   const [, name, file] = /^\/golden\/([\w-]+)\/resolve\/main\/([\w.-]+)$/.exec(path) ?? [];
   const read = (folder) => readFile(join(GOLDENS, folder, name, file)).catch(() => null);
-  const body = name && ((await read('')) ?? (await read('vision')));
+  const body = name && ((await read('')) ?? (await read('vision')) ?? (await read('generation')));
   if (!body) return route.fulfill({ status: 404, headers: CORS, body: 'Entry not found' });
   const headers = { ...CORS, 'content-length': String(body.length) };
   return route.fulfill({ status: 200, headers, contentType: 'application/octet-stream', body });
