@@ -1,36 +1,40 @@
 // The benchmark page: every engine opened in one page, then run in turn, A B C A B C ..., so that
-// what the machine does meanwhile happens to all of them. Driven by run.mjs through `bench`.
+// what the machine does meanwhile happens to all of them. Driven by run.mjs through `bench` and `peak`.
+import { wasmBytes } from './memory.mjs';
 import * as onnxruntime from './engines/onnxruntime.mjs';
 import * as tareas from './engines/tareas.mjs';
 import * as transformersjs from './engines/transformersjs.mjs';
+import { MODELS } from './models.mjs';
 
 const engines = { tareas, 'onnxruntime-web': onnxruntime, 'transformers.js': transformersjs };
 
-/** A text of exactly `length` tokens, and its ids: [CLS] word word ... [SEP]. */
-async function sample(model, length) {
-  const { model: wordpiece } = await (await fetch(`/models/${model}/tokenizer.json`)).json();
-  const [word, id] = Object.entries(wordpiece.vocab).find(([token]) => /^[a-z]{4,}$/.test(token));
-  const ids = Array(length).fill(id);
-  ids[0] = wordpiece.vocab['[CLS]'];
-  ids[length - 1] = wordpiece.vocab['[SEP]'];
-  return { text: Array(length - 2).fill(word).join(' '), ids };
+function opener(model, name) {
+  const spec = MODELS[model].cases[name];
+  const input = spec.input(`/models/${model}`);
+  return async (row) => {
+    const open = spec.open?.[row.engine] ?? engines[row.engine].open;
+    return open({ ...row, model, task: spec.task, graph: spec.graph }, await input);
+  };
 }
 
-/** Opens every case, runs them `rounds` times in turn, and resolves rows with all their times. */
-globalThis.bench = async ({ model, cases, length, warmup, rounds, budgetMs }) => {
-  const input = await sample(model, length);
+/** Opens every row of a case, runs them `rounds` times in turn, and resolves rows with all their times. */
+globalThis.bench = async ({ model, name, rows, warmup, rounds, budgetMs }) => {
+  const open = opener(model, name);
   const opened = [];
-  for (const spec of cases) {
+  for (const row of rows) {
     const start = performance.now();
+    const one = { ...row, times: [] };
+    opened.push(one);
     try {
-      const run = await engines[spec.engine].open({ ...spec, model }, input);
-      opened.push({ ...spec, run, load_ms: performance.now() - start, times: [] });
+      one.run = await open(row);
+      one.load_ms = performance.now() - start;
+      for (let i = 0; i < warmup; i++) await one.run();
     } catch (error) {
-      opened.push({ ...spec, error: String(error?.message ?? error), times: [] });
+      delete one.run;
+      one.error = String(error?.message ?? error);
     }
   }
   const alive = opened.filter((one) => one.run);
-  for (let i = 0; i < warmup; i++) for (const one of alive) await one.run();
   const deadline = performance.now() + budgetMs;
   for (let i = 0; i < rounds && (i < 3 || performance.now() < deadline); i++) {
     for (const one of alive) {
@@ -39,6 +43,14 @@ globalThis.bench = async ({ model, cases, length, warmup, rounds, budgetMs }) =>
       one.times.push(performance.now() - start);
     }
   }
-  return opened.map(({ run, ...row }) => ({ model, ...row }));
+  for (const one of alive) one.ops = await one.run.timings?.();
+  return opened.map(({ run, ...row }) => row);
+};
+
+/** The largest size of the wasm memories after a load and a run of one row, alone in its page. */
+globalThis.peak = async ({ model, name, row }) => {
+  const run = await opener(model, name)(row);
+  await run();
+  return wasmBytes();
 };
 globalThis.ready = true;
