@@ -7,16 +7,19 @@ export interface Card {
   id: string;
   title: string;
   author: string;
-  licence: string;
-  licenceUrl: string;
+  /** `null`: the model's page says. */
+  licence: string | null;
+  licenceUrl: string | null;
 }
 
 /** Ships with the page, in `models/<folder>/` beside it. */
 export interface Embedded extends Card {
   kind: 'embedded';
   folder: string;
-  /** What was changed: CC BY asks for it, and it is fair to say in any case. */
-  changes: 'quantized' | 'converted';
+  /** What was changed: CC BY asks for it, and it is fair to say in any case. `trained`: made for this page. */
+  changes: 'quantized' | 'converted' | 'trained';
+  /** Pictures or clips in its folder, which it was not trained on. */
+  samples?: readonly string[];
 }
 
 export interface Remote extends Card {
@@ -43,12 +46,11 @@ export interface Dropped {
 export type ModelChoice = Embedded | Remote | Typed | Dropped;
 
 const APACHE = { licence: 'Apache-2.0', licenceUrl: 'https://www.apache.org/licenses/LICENSE-2.0' };
-/** Its own, not for commerce. */
-const SEGFORMER = {
-  licence: 'NVIDIA Source Code License for SegFormer',
-  licenceUrl: 'https://github.com/NVlabs/SegFormer/blob/master/LICENSE',
-};
 const MIT = { licence: 'MIT', licenceUrl: 'https://opensource.org/license/mit' };
+/** Its own or unclear: the model's page says. */
+const OWN = { licence: null, licenceUrl: null };
+
+type Licence = Pick<Card, 'licence' | 'licenceUrl'>;
 
 export const RAMPART: Embedded = {
   kind: 'embedded',
@@ -71,7 +73,7 @@ export const MINILM: Embedded = {
   changes: 'quantized',
 };
 
-function hub(id: string, author: string, megabytes: number, licence = APACHE): Remote {
+function hub(id: string, author: string, megabytes: number, licence: Licence = APACHE): Remote {
   const title = id.slice(id.indexOf('/') + 1);
   return { kind: 'hub', id, title, author, download: megabytes * 1e6, ...licence };
 }
@@ -84,14 +86,14 @@ export const MODELS: Record<TaskId, [ModelChoice, ...ModelChoice[]]> = {
   ],
   'feature-extraction': [
     MINILM,
-    hub('sentence-transformers/multi-qa-MiniLM-L6-cos-v1', 'sentence-transformers', 91),
+    hub('sentence-transformers/multi-qa-MiniLM-L6-cos-v1', 'sentence-transformers', 91, OWN),
     hub('BAAI/bge-small-en-v1.5', 'BAAI', 133, MIT),
   ],
   'text-classification': [
     hub('distilbert/distilbert-base-uncased-finetuned-sst-2-english', 'Hugging Face', 268),
     hub('bhadresh-savani/distilbert-base-uncased-emotion', 'Bhadresh Savani', 268),
   ],
-  'zero-shot-classification': [hub('typeform/distilbert-base-uncased-mnli', 'Typeform', 268)],
+  'zero-shot-classification': [hub('typeform/distilbert-base-uncased-mnli', 'Typeform', 268, OWN)],
   'question-answering': [
     hub('distilbert/distilbert-base-cased-distilled-squad', 'Hugging Face', 261),
     hub('distilbert/distilbert-base-uncased-distilled-squad', 'Hugging Face', 265),
@@ -123,13 +125,29 @@ export const MODELS: Record<TaskId, [ModelChoice, ...ModelChoice[]]> = {
   ],
   'object-detection': [hub('facebook/detr-resnet-50', 'Facebook', 167)],
   'image-segmentation': [
-    hub('nvidia/segformer-b0-finetuned-ade-512-512', 'NVIDIA', 15, SEGFORMER),
+    hub('nvidia/segformer-b0-finetuned-ade-512-512', 'NVIDIA', 15, OWN),
     hub('facebook/detr-resnet-50-panoptic', 'Facebook', 172),
-    hub('facebook/mask2former-swin-tiny-coco-panoptic', 'Facebook', 190),
+    hub('facebook/mask2former-swin-tiny-coco-panoptic', 'Facebook', 190, OWN),
   ],
   'depth-estimation': [hub('vinvino02/glpn-nyu', 'Doyeon Kim', 245)],
   'image-feature-extraction': [hub('google/vit-base-patch16-224-in21k', 'Google', 346)],
 };
+
+/** Where an embedded model lies: beside the page, wherever that is served from. */
+export function folderOf(choice: Embedded): string {
+  return new URL(`models/${choice.folder}`, document.baseURI).href;
+}
+
+/** Its own samples, as addresses beside the page. */
+export function samplesOf(choice: ModelChoice): string[] | undefined {
+  if (choice.kind !== 'embedded') return undefined;
+  return choice.samples?.map((file) => `models/${choice.folder}/${file}`);
+}
+
+/** What of the hub does the same task with more data and more layers. */
+export function largerThan(task: TaskId): Remote | undefined {
+  return MODELS[task].find((choice) => choice.kind === 'hub');
+}
 
 /** The same model, however it was chosen. */
 export function keyOf(choice: ModelChoice): string {

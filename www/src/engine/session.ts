@@ -1,5 +1,5 @@
 import { pipeline } from 'tareas';
-import { keyOf, type ModelChoice } from './catalog.js';
+import { folderOf, keyOf, type ModelChoice } from './catalog.js';
 import type {
   CallOptions,
   Device,
@@ -154,9 +154,8 @@ export class Session<T extends TaskId = TaskId> {
   }
 }
 
-/** Embedded models lie beside the page, wherever that is served from. */
 function placeOf(choice: ModelChoice): string {
-  return choice.kind === 'embedded' ? new URL(`models/${choice.folder}`, document.baseURI).href : choice.id;
+  return choice.kind === 'embedded' ? folderOf(choice) : choice.id;
 }
 
 export function isAbort(error: unknown): boolean {

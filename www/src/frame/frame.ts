@@ -1,6 +1,7 @@
 import { acquire, isAbort, release, type Session } from '../engine/session.js';
-import { MODELS, titleOf, type ModelChoice } from '../engine/catalog.js';
+import { MODELS, keyOf, titleOf, type ModelChoice } from '../engine/catalog.js';
 import { firstAnswer } from '../engine/clock.js';
+import { namesOf } from '../engine/knows.js';
 import { onSettings, settings } from '../engine/settings.js';
 import { onLanguage, t } from '../i18n/index.js';
 import { fromDrop } from '../engine/files.js';
@@ -36,23 +37,29 @@ export class Frame {
   private readonly report;
   private readonly code;
   private readonly status = h('div', { class: 'status-slot' });
+  private readonly knows = h('p', { class: 'hint knows', hidden: true });
   private readonly output: HTMLElement;
   private readonly askButton: HTMLButtonElement;
   private readonly cancelButton: HTMLButtonElement;
 
   constructor(private readonly panel: AnyPanel) {
     const texts = () => t().panels[panel.id];
+    this.choice = MODELS[panel.task][0];
+    const choiceNow = () => this.choice;
     const host: Host = {
+      get model() {
+        return choiceNow();
+      },
       changed: () => this.inputChanged(),
       ask: () => void this.ask(),
       show: () => this.show(),
     };
-    this.choice = MODELS[panel.task][0];
     this.session = acquire(panel.task, this.choice, settings.device, settings.dtype);
     this.view = panel.create(host);
     this.bar = modelBar(
       () => this.pickModel(),
       () => this.unload(),
+      (choice) => this.use(choice),
     );
     this.report = report(() => void this.ask());
     this.code = codeBox(panel, () => this.view.code());
@@ -88,6 +95,7 @@ export class Frame {
           { class: 'card', 'aria-labelledby': inputTitle.id },
           inputTitle,
           this.view.input,
+          this.knows,
           h('div', { class: 'row actions' }, this.askButton, this.cancelButton),
         ),
         h(
@@ -124,9 +132,20 @@ export class Frame {
     return this.choice.kind === 'embedded' && !connection?.saveData;
   }
 
+  /** Turns to the camera or the microphone; `start`: the reader has just asked for it by a click. */
+  openLive(start: boolean): void {
+    if (!this.view.goLive) return this.open();
+    this.running?.abort();
+    this.running = undefined;
+    this.view.goLive();
+    this.render();
+    if (start && this.startsItself) void this.ask();
+  }
+
   /** Another model, or the same on another device. */
   private use(choice: ModelChoice): void {
-    const wasReady = this.session.state.kind === 'ready';
+    // Another one of the hub waits for the button: it is a download.
+    const again = this.session.state.kind === 'ready' && keyOf(choice) === keyOf(this.choice);
     this.running?.abort();
     this.running = undefined;
     const old = this.session;
@@ -138,29 +157,40 @@ export class Frame {
     this.view.reset?.();
     this.follow();
     const visible = !this.element.hidden && this.element.isConnected;
-    if (visible && (choice.kind === 'embedded' || choice.kind === 'files' || wasReady)) void this.ask();
+    if (visible && (choice.kind === 'embedded' || choice.kind === 'files' || again)) void this.ask();
   }
 
   private follow(): void {
     this.unsubscribe();
     this.unsubscribe = this.session.onChange(() => this.render());
     this.code.update(this.choice);
+    void this.showNames();
     this.render();
+  }
+
+  private async showNames(): Promise<void> {
+    const { choice } = this;
+    const names = await namesOf(this.panel.task, choice);
+    if (choice !== this.choice) return;
+    this.knows.hidden = names.length === 0;
+    const listed = h('span', { lang: 'en' }, names.join(', '));
+    fill(this.knows, () => `${t().models.knows(names.length)}: `, listed, '.');
   }
 
   /** A call that goes on for long has something to show before its end. */
   private show(): void {
     if (!this.running) return;
     // Asking again while one watches would start anew at the end.
+    if (this.showing && this.answered) return;
     this.showing = true;
     this.stale = false;
-    if (this.answered) return;
     this.answered = true;
     this.render();
   }
 
   private inputChanged(): void {
     this.code.update(this.choice);
+    this.renderAsk();
     if (!this.panel.live || this.session.state.kind !== 'ready') return;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.ask(), DEBOUNCE_MS);
@@ -196,6 +226,7 @@ export class Frame {
     // A change of model has taken over in the meantime: what follows is its business.
     if (this.running !== running) return;
     this.running = undefined;
+    this.showing = false;
     this.render();
     if (this.stale && !this.problem) void this.ask();
   }
@@ -240,7 +271,8 @@ export class Frame {
   private askLabel(): string {
     const remote = this.choice.kind === 'hub' || this.choice.kind === 'typed';
     const download = remote && this.session.state.kind !== 'ready';
-    return download ? t().common.downloadAndAsk : t().panels[this.panel.id].ask;
+    if (download) return t().common.downloadAndAsk;
+    return this.view.askLabel?.() ?? t().panels[this.panel.id].ask;
   }
 
   private render(): void {
@@ -249,13 +281,28 @@ export class Frame {
     const problem = this.problem ?? (state.kind === 'failed' ? state.error : undefined);
     this.bar.render(this.session);
     this.report.render(this.session);
-    this.askButton.textContent = this.askLabel();
-    this.askButton.disabled = loading;
-    this.cancelButton.hidden = !loading && !this.running;
+    this.renderAsk();
+    // What shows its answer as it goes has its own button to stop it.
+    this.cancelButton.hidden = (!loading && !this.running) || this.showing;
     this.element.setAttribute('aria-busy', String(loading || this.running !== undefined));
     this.element.dataset['state'] = problem ? 'failed' : state.kind;
     fill(this.status, this.statusCard(problem));
     this.output.hidden = !this.answered;
+  }
+
+  private renderAsk(): void {
+    const { askButton } = this;
+    askButton.textContent = this.askLabel();
+    askButton.disabled = this.session.state.kind === 'loading';
+    // Where the answer shows as it goes, there is a button to stop it, and this one would do nothing.
+    const hide = this.showing && !this.panel.live;
+    if (hide === askButton.hidden) return;
+    const focused = document.activeElement;
+    const had = hide ? askButton === focused : focused === document.body || focused?.matches('.stop');
+    askButton.hidden = hide;
+    if (!had || this.element.hidden) return;
+    if (hide) this.element.querySelector<HTMLElement>('.stop')?.focus();
+    else askButton.focus();
   }
 
   /** What stands in place of an answer, or above the last one. */

@@ -14,7 +14,7 @@ export function offerCard(choice: ModelChoice): HTMLElement {
         h('h4', {}, texts.title),
         h('p', {}, texts.hub(choice.id, megabytes(choice.download))),
         h('p', { class: 'quiet' }, texts.kept),
-        h('p', { class: 'quiet' }, texts.licence(choice.author, choice.licence)),
+        h('p', { class: 'quiet' }, texts.author(choice.author, choice.licence ?? t().models.licenceThere)),
       );
     case 'typed':
       return h('div', { class: 'notice' }, h('h4', {}, texts.title), h('p', {}, texts.typed(choice.id)));

@@ -1,7 +1,7 @@
 import { DEVICES, DTYPES, changeSettings, onSettings, settings } from '../engine/settings.js';
-import { titleOf, type Embedded, type ModelChoice } from '../engine/catalog.js';
+import { largerThan, titleOf, type Embedded, type ModelChoice } from '../engine/catalog.js';
 import type { Session } from '../engine/session.js';
-import { t } from '../i18n/index.js';
+import { megabytes, t } from '../i18n/index.js';
 import { button, select } from '../ui/controls.js';
 import { fill, h } from '../ui/dom.js';
 
@@ -9,6 +9,7 @@ import { fill, h } from '../ui/dom.js';
 export function modelBar(
   pick: () => void,
   unload: () => void,
+  take: (choice: ModelChoice) => void,
 ): { element: HTMLElement; render(session: Session): void } {
   const texts = () => t().models;
   const device = select({
@@ -31,7 +32,9 @@ export function modelBar(
   const badge = h('span', { class: 'badge' });
   const credit = h('p', { class: 'credit' });
   const free = button(() => texts().unload, 'button small ghost', unload);
+  const advice = h('p', { class: 'aside', hidden: true });
   const notices = h('div', {});
+  let advised = '';
   const element = h(
     'section',
     { class: 'model-bar', 'aria-label': () => texts().model },
@@ -49,9 +52,26 @@ export function modelBar(
       h('div', { class: 'row' }, device.element, dtype.element),
     ),
     credit,
+    advice,
     notices,
   );
   return { element, render };
+
+  /** Of a small model made for this page: what to take instead when it matters. */
+  function advise({ task, choice }: Session): void {
+    const larger = largerThan(task);
+    const show = choice.kind === 'embedded' && choice.changes === 'trained' && larger !== undefined;
+    const key = show ? [choice.id, document.documentElement.lang].join() : '';
+    // Under the reader's focus it stays what it is.
+    if (key === advised) return;
+    advised = key;
+    advice.hidden = !show;
+    if (!show) return;
+    const name = texts().larger(larger.id, megabytes(larger.download));
+    // Nothing is fetched by it: the panel then offers the download.
+    const switchTo = button(name, 'link', () => take(larger));
+    fill(advice, texts().demonstration, switchTo, '.');
+  }
 
   function render(session: Session): void {
     const { choice, state } = session;
@@ -63,6 +83,7 @@ export function modelBar(
       ? texts().running(texts().devices[running.device], running.dtype)
       : texts().states[state.kind === 'idle' ? choice.kind : state.kind];
     fill(credit, ...creditOf(choice));
+    advise(session);
     const said = [...session.notices];
     // The reason may go on with all that the driver had to say; its first clause is the reason.
     if (running?.fallback) said.unshift(texts().fallback(running.fallback.split(';')[0]!));
@@ -79,19 +100,31 @@ function creditOf(choice: ModelChoice): Node[] {
   const texts = t().models;
   if (choice.kind === 'typed') return [document.createTextNode(texts.typedCredit)];
   if (choice.kind === 'files') return [document.createTextNode(texts.filesCredit(choice.files.size))];
+  const made = choice.kind === 'embedded' && choice.changes === 'trained';
+  const page = made ? cardUrl(choice) : `https://huggingface.co/${choice.id}`;
+  const licence =
+    choice.licence === null || choice.licenceUrl === null
+      ? link(page, texts.licenceThere)
+      : link(choice.licenceUrl, choice.licence);
   const parts: Node[] = [
-    link(`https://huggingface.co/${choice.id}`, choice.title),
+    link(page, choice.title),
     document.createTextNode(` · ${choice.author} · `),
-    link(choice.licenceUrl, choice.licence),
+    licence,
   ];
   if (choice.kind === 'embedded') parts.push(...embeddedCredit(choice));
   return parts;
 }
 
+function cardUrl({ folder }: Embedded): string {
+  return `models/${folder}/README.md`;
+}
+
 function embeddedCredit(choice: Embedded): Node[] {
   const texts = t().models;
+  const changes = document.createTextNode(` · ${texts.changes[choice.changes]} · `);
+  if (choice.changes === 'trained') return [changes, link(cardUrl(choice), texts.cardFile)];
   return [
-    document.createTextNode(` · ${texts.changes[choice.changes]} · `),
+    changes,
     link(`models/${choice.folder}/LICENSE`, texts.licenceFile),
     document.createTextNode(' · '),
     link(`models/${choice.folder}/NOTICE`, texts.noticeFile),

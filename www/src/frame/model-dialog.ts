@@ -48,7 +48,7 @@ function offered(task: TaskId, current: ModelChoice, finish: Finish): HTMLElemen
   const texts = t().models;
   const cards = MODELS[task].map((choice) => {
     const size = choice.kind === 'hub' ? texts.download(megabytes(choice.download)) : texts.states.embedded;
-    const licence = choice.kind === 'hub' || choice.kind === 'embedded' ? choice.licence : '';
+    const licence = 'licence' in choice ? (choice.licence ?? texts.licenceThere) : '';
     const card = button(choice.id, 'option', () => finish(choice));
     card.append(h('span', { class: 'quiet' }, `${size} · ${licence}`));
     if (keyOf(choice) === keyOf(current)) card.setAttribute('aria-current', 'true');

@@ -1,4 +1,5 @@
 import type { CallOptions, TaskCalls, TaskId } from 'tareas';
+import type { ModelChoice } from '../engine/catalog.js';
 import type { Dictionary } from '../i18n/en.js';
 
 /**
@@ -12,6 +13,8 @@ export type Run<T extends TaskId> = <R>(
 ) => Promise<R>;
 
 export interface Host {
+  /** The model of the moment. */
+  readonly model: ModelChoice;
   /** The inputs changed: a panel that answers as you type asks again, others do nothing. */
   changed(): void;
   /** Ask now. */
@@ -36,6 +39,10 @@ export interface View<T extends TaskId> {
   code(): string;
   /** The model was changed: answers kept from the old one are no longer worth anything. */
   reset?(): void;
+  /** Turns to the camera or the microphone, where the panel has one. Nothing is asked yet. */
+  goLive?(): void;
+  /** What the button would do, where that is not the panel's one thing. */
+  askLabel?(): string | null;
 }
 
 /** One task of the demo. To add one: a file beside this one, and its line in registry.ts. */

@@ -1,4 +1,5 @@
 import type { CallOptions, ImageInput, TaskCalls, Watched, WatchOptions, WatchSource } from 'tareas';
+import { t } from '../i18n/index.js';
 import { h, type Child } from '../ui/dom.js';
 import { pictureSource, type Stage } from '../ui/picture.js';
 import type { Host, Run, View } from './panel.js';
@@ -29,7 +30,12 @@ interface PicturedTask<T extends Pictured, R> {
 /** The view that the tasks on images have in common: one picture or a camera, and the answer beside it. */
 export function pictured<T extends Pictured, R>(task: PicturedTask<T, R>): View<T> {
   const { host, stage, draw, sentence } = task;
-  const source = pictureSource({ first: task.sample, changed: host.changed, ask: host.ask });
+  const source = pictureSource({
+    model: () => host.model,
+    first: task.sample,
+    changed: host.changed,
+    ask: host.ask,
+  });
   let last: R | undefined;
 
   async function fromFile(run: Run<T>): Promise<string> {
@@ -68,5 +74,8 @@ export function pictured<T extends Pictured, R>(task: PicturedTask<T, R>): View<
       if (last !== undefined) draw(last);
     },
     code: () => task.code[source.kind],
+    goLive: source.goLive,
+    reset: source.reset,
+    askLabel: () => (source.kind === 'camera' ? t().pictures.start : null),
   };
 }

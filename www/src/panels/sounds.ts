@@ -1,12 +1,15 @@
 import type { LabelScore } from 'tareas';
-import { percent, t } from '../i18n/index.js';
+import { milliseconds, number, percent, t } from '../i18n/index.js';
 import { bars } from '../ui/bars.js';
+import { button } from '../ui/controls.js';
 import { fill, h } from '../ui/dom.js';
-import { soundSource } from '../ui/sound.js';
+import { levelOf, levelView, openMicrophone, soundSource } from '../ui/sound.js';
 import type { Host, Panel, Run, View } from './panel.js';
 
 /** Seconds of the microphone that are classified at a time. */
 const WINDOW_S = 1;
+/** Between two answers, at least. */
+const PAUSE_MS = 150;
 
 export const sounds: Panel<'audio-classification'> = {
   id: 'sounds',
@@ -24,21 +27,22 @@ export const sounds: Panel<'audio-classification'> = {
 
 /** Calls back with a window of samples whenever there is a new one; ends with the signal. */
 async function windows(
-  signal: AbortSignal | undefined,
+  signal: AbortSignal,
   hear: (raw: Float32Array, sampling_rate: number) => Promise<void>,
 ): Promise<void> {
-  const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+  const stream = await openMicrophone();
   const context = new AudioContext();
   try {
     const analyser = new AnalyserNode(context, { fftSize: 32768 });
     context.createMediaStreamSource(stream).connect(analyser);
     const samples = new Float32Array(analyser.fftSize);
+    // An analyser holds no more: under a second where the hardware's rate is above 32 kHz.
     const length = Math.min(samples.length, Math.round(WINDOW_S * context.sampleRate));
     const live = () => stream.getAudioTracks().some((track) => track.readyState === 'live');
-    while (!signal?.aborted && live()) {
-      await new Promise((resolve) => setTimeout(resolve, 200));
+    while (!signal.aborted && live()) {
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       analyser.getFloatTimeDomainData(samples);
-      if (!signal?.aborted) await hear(samples.slice(-length), context.sampleRate);
+      if (!signal.aborted) await hear(samples.slice(-length), context.sampleRate);
     }
   } finally {
     for (const track of stream.getTracks()) track.stop();
@@ -48,36 +52,53 @@ async function windows(
 
 function create(host: Host): View<'audio-classification'> {
   const texts = () => t().panels.sounds;
-  const source = soundSource(
-    {
-      source: () => texts().source,
-      sources: { file: () => texts().sources.file, microphone: () => texts().sources.microphone },
-      file: () => texts().file,
-    },
-    host.changed,
-    host.ask,
+  const source = soundSource({ model: () => host.model, changed: host.changed, ask: host.ask });
+  const level = levelView(() => t().sound.level);
+  const stop = button(
+    () => t().sound.stop,
+    'button stop',
+    () => listening?.abort(),
   );
+  const live = h('div', { class: 'stack', hidden: true }, level.element, h('div', { class: 'row' }, stop));
   const list = h('div', {});
-  const live = h('div', {});
+  const rate = h('p', { class: 'hint', 'data-testid': 'figures' });
   let last: LabelScore[] = [];
+  let listening: AbortController | null = null;
+  // A microphone that nobody sees any more is a microphone to turn off.
+  window.addEventListener('hashchange', () => listening?.abort());
+
+  async function fromMicrophone(run: Run<'audio-classification'>): Promise<void> {
+    const mine = (listening = new AbortController());
+    level.clear();
+    let before = performance.now();
+    try {
+      await run(async (pipe, options) => {
+        const signal = AbortSignal.any([mine.signal, ...(options.signal ? [options.signal] : [])]);
+        await windows(signal, async (raw, sampling_rate) => {
+          live.hidden = false;
+          level.push(levelOf(raw.subarray(-2048)));
+          const began = performance.now();
+          last = await pipe({ raw, sampling_rate }, options);
+          const now = performance.now();
+          redraw();
+          rate.textContent = t().sound.rate(number(1000 / (now - before), 1), milliseconds(now - began));
+          before = now;
+          host.show();
+        });
+      }, 0);
+    } finally {
+      if (listening === mine) listening = null;
+      live.hidden = true;
+    }
+  }
 
   async function answer(run: Run<'audio-classification'>): Promise<string | null> {
     if (source.kind === 'file') {
       const file = await source.file();
       if (!file) return null;
       last = await run((pipe, options) => pipe(file, options));
-    } else {
-      try {
-        await run((pipe, options) =>
-          windows(options.signal, async (raw, sampling_rate) => {
-            last = await pipe({ raw, sampling_rate }, options);
-            fill(live, bars(last, { name: texts().results }));
-          }),
-        );
-      } finally {
-        fill(live);
-      }
-    }
+      rate.textContent = '';
+    } else await fromMicrophone(run);
     redraw();
     const best = last[0];
     return best ? texts().announce(best.label, percent(best.score)) : null;
@@ -89,9 +110,15 @@ function create(host: Host): View<'audio-classification'> {
 
   return {
     input: h('div', { class: 'stack' }, source.element, live),
-    output: list,
+    output: h('div', { class: 'stack' }, list, rate),
     answer,
     redraw,
     code: () => `await classify(file, { top_k: 5 });`,
+    goLive: source.goLive,
+    askLabel: () => (source.kind === 'microphone' ? t().sound.listen : null),
+    reset() {
+      last = [];
+      source.reset();
+    },
   };
 }

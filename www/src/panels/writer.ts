@@ -70,7 +70,7 @@ export function writer<T extends WritingTask>(host: Host): Writer<T> {
   const versions = h('div', {});
   const stop = button(
     () => texts().stop,
-    'button',
+    'button stop',
     () => stopping?.abort(),
   );
   const stopSlot = h('div', { hidden: true }, stop);
@@ -178,11 +178,7 @@ export function writer<T extends WritingTask>(host: Host): Writer<T> {
     const best = shown[picked]?.text ?? firm;
     if (over) fill(written, best);
     else
-      fill(
-        written,
-        firm,
-        best.startsWith(firm) && h('span', { class: 'partial' }, best.slice(firm.length)),
-      );
+      fill(written, firm, best.startsWith(firm) && h('span', { class: 'partial' }, best.slice(firm.length)));
     if (shown.length === 0) return;
     const top = Math.max(...shown.map((beam) => beam.score));
     const items = shown.map(({ text, score }) => ({

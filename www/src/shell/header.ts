@@ -1,7 +1,7 @@
 import { LANGUAGES, language, setLanguage, t, type Language } from '../i18n/index.js';
 import { recall, remember } from '../storage.js';
 import { select } from '../ui/controls.js';
-import { fill, follow, h } from '../ui/dom.js';
+import { fill, follow, h, on, svg } from '../ui/dom.js';
 
 type Theme = 'auto' | 'light' | 'dark';
 
@@ -12,6 +12,12 @@ export function mountHeader(): void {
   translate('skip', () => t().site.skip);
   translate('heading', () => t().site.heading);
   translate('lead', () => t().site.lead);
+  fill(
+    slot('invite'),
+    invitation('#/objects/live', 'camera'),
+    invitation('#/speech/live', 'microphone'),
+    invitation('#/entities', 'text'),
+  );
   slot('preferences').replaceChildren(languageSelect(), themeSelect());
 }
 
@@ -47,6 +53,22 @@ function themeSelect(): HTMLElement {
     },
   });
   return choice.element;
+}
+
+/** The drawings of a camera, a microphone and a pen. */
+const DRAWN = {
+  camera: 'M3 7h4l2-3h6l2 3h4v13h-18zM12 9.5a4 4 0 1 0 0 8a4 4 0 1 0 0-8z',
+  microphone: 'M9 2h6v12h-6zM4 10h2.5v6.500h11v-6.500h2.500v9h-6.750v3h-2.500v-3h-6.750z',
+  text: 'M3 4h18v3.500h-7v13h-4v-13h-7z',
+};
+
+function invitation(href: string, what: keyof typeof DRAWN): HTMLElement {
+  const drawing = svg('0 0 24 24', [[DRAWN[what], 'ink']], 'icon');
+  const link = h('a', { class: 'button', href }, drawing, () => t().site.invite[what]);
+  return on(link, {
+    // Pressed again, it changes no address, and is still a wish.
+    click: () => location.hash === href && window.dispatchEvent(new HashChangeEvent('hashchange')),
+  });
 }
 
 export function slot(name: string): HTMLElement {

@@ -59,7 +59,7 @@ function navLink(panel: AnyPanel): HTMLAnchorElement {
 }
 
 function show(navigated: boolean): void {
-  const id = location.hash.replace(/^#\//, '');
+  const [id, how] = location.hash.replace(/^#\//, '').split('/');
   // The skip link points at the main landmark and names no panel.
   if (navigated && !PANELS.some((panel) => panel.id === id)) return;
   const panel = PANELS.find((one) => one.id === id) ?? PANELS[0];
@@ -76,6 +76,8 @@ function show(navigated: boolean): void {
     slot('panels').scrollIntoView({ block: 'start' });
   }
   links.get(panel.id)?.scrollIntoView({ block: 'nearest', inline: 'center' });
+  // A microphone that opens needs a click before; an address that was typed is none.
+  if (how === 'live') return frame.openLive(navigated);
   if (!navigated && frame.startsItself) firstAnswer.expect();
   frame.open();
 }

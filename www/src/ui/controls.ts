@@ -72,6 +72,25 @@ export function samples(count: number, pick: (index: number) => void): HTMLEleme
   );
 }
 
+/** The same for pictures, which are seen small on their buttons. */
+export function thumbnails(urls: readonly string[], pick: (index: number) => void): HTMLElement {
+  const buttons = urls.map((src, index) =>
+    on(
+      h(
+        'button',
+        { type: 'button', class: 'thumb', 'aria-label': () => t().common.sample(index + 1) },
+        h('img', { src, alt: '', loading: 'lazy' }),
+      ),
+      { click: () => pick(index) },
+    ),
+  );
+  return h(
+    'div',
+    { class: 'row samples', role: 'group', 'aria-label': () => t().common.samples },
+    ...buttons,
+  );
+}
+
 export interface Choice<T extends string> {
   element: HTMLElement;
   value: T;

@@ -1,9 +1,11 @@
 /** What the panels about images share: where a picture comes from, and the canvas of the answer. */
+import { samplesOf, type ModelChoice } from '../engine/catalog.js';
 import { number, milliseconds, t } from '../i18n/index.js';
-import { button, samples, segmented } from './controls.js';
+import { button, segmented, thumbnails } from './controls.js';
 import { fill, h, on, uid } from './dom.js';
+import { deviceError } from './sound.js';
 
-const SAMPLES = ['street.svg', 'cat.svg'];
+const SAMPLES = ['images/street.svg', 'images/cat.svg'];
 
 /** Answers are drawn at this width at most. */
 const WIDEST = 1280;
@@ -15,8 +17,10 @@ export interface PictureSource {
   file(): Promise<{ file: Blob; shown: HTMLImageElement }>;
   /** Starts the camera, and gives the video that shows it. */
   open(signal?: AbortSignal): Promise<Camera>;
-  /** Stops the camera. */
-  stop(): void;
+  /** Turns to the camera. */
+  goLive(): void;
+  /** The model was changed: its samples are others. */
+  reset(): void;
 }
 
 export interface Camera {
@@ -30,17 +34,23 @@ export interface Camera {
 
 /** A choice between a file and the camera, with the original; files may be dropped on it. */
 export function pictureSource({
+  model,
   first,
   changed,
   ask,
 }: {
-  /** The sample to begin with. */
+  model: () => ModelChoice;
+  /** Which of the page's own samples to begin with. */
   first: number;
   changed(): void;
   ask(): void;
 }): PictureSource {
   const texts = () => t().pictures;
   let picked: Blob | null = null;
+  /** Whether what is picked is a sample, which the next model may not know. */
+  let sampled = true;
+  /** Counts what was chosen. */
+  let turn = 0;
   let running: AbortController | null = null;
   const stop = () => running?.abort();
 
@@ -57,7 +67,7 @@ export function pictureSource({
     h(
       'div',
       { class: 'row' },
-      button(() => texts().stop, 'button', stop),
+      button(() => texts().stop, 'button stop', stop),
       rate,
     ),
   );
@@ -81,11 +91,28 @@ export function pictureSource({
     // What does not decode is the model's to complain about.
     await image.decode().catch(() => undefined);
   }
+  const offered = () => samplesOf(model()) ?? SAMPLES;
+  /** The model's own begin with the first. */
+  const opening = () => (samplesOf(model()) ? 0 : first);
   async function sample(index: number): Promise<void> {
-    await show(await rasterise(new URL(`images/${SAMPLES[index]!}`, document.baseURI).href));
+    const mine = ++turn;
+    const file = await pictureAt(new URL(offered()[index]!, document.baseURI).href);
+    // Another one was chosen while it came.
+    if (mine !== turn) return;
+    await show(file);
+    sampled = true;
     input.value = '';
   }
+  const choices = h('div', {});
+  const offer = () =>
+    fill(
+      choices,
+      thumbnails(offered(), (index) => void sample(index).then(ask)),
+    );
+  offer();
   async function take(file: File): Promise<void> {
+    sampled = false;
+    turn += 1;
     if (file.type !== 'image/svg+xml') return show(file);
     const url = URL.createObjectURL(file);
     await rasterise(url)
@@ -107,7 +134,7 @@ export function pictureSource({
         h('label', { for: input.id }, () => texts().file),
         input,
       ),
-      samples(SAMPLES.length, (index) => void sample(index).then(ask)),
+      choices,
       image,
     ),
     {
@@ -123,7 +150,7 @@ export function pictureSource({
     },
   );
   // The sample is seen before anything is asked about it.
-  void sample(first);
+  void sample(opening());
   // A camera that nobody sees any more is a camera to turn off.
   window.addEventListener('hashchange', stop);
 
@@ -133,8 +160,8 @@ export function pictureSource({
       return kind.value;
     },
     async file() {
-      if (!picked) await sample(first);
-      return { file: picked!, shown: image };
+      while (!picked) await sample(opening());
+      return { file: picked, shown: image };
     },
     async open(signal) {
       running?.abort();
@@ -166,7 +193,15 @@ export function pictureSource({
         close,
       };
     },
-    stop,
+    goLive() {
+      kind.value = 'camera';
+      files.hidden = true;
+    },
+    reset() {
+      offer();
+      if (sampled) picked = null;
+      if (sampled && kind.value === 'file') void sample(opening());
+    },
   };
 }
 
@@ -177,12 +212,13 @@ async function openCamera(): Promise<MediaStream> {
       video: { width: { ideal: 640 }, facingMode: { ideal: 'environment' } },
     });
   } catch (cause) {
-    const name = cause instanceof Error ? cause.name : '';
-    const code = /^(NotAllowed|Security)Error$/.test(name) ? 'camera_refused' : 'camera';
-    throw Object.assign(new Error(cause instanceof Error ? cause.message : String(cause), { cause }), {
-      code,
-    });
+    throw deviceError(cause, 'camera');
   }
+}
+
+/** A picture beside the page; drawings become the PNGs that models read. */
+async function pictureAt(url: string): Promise<Blob> {
+  return url.endsWith('.svg') ? rasterise(url) : (await fetch(url)).blob();
 }
 
 /** A drawing as the PNG that models read. */
