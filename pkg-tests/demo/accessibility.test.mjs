@@ -19,6 +19,11 @@ const PANELS = [
   'objects',
   'segments',
   'depth',
+  'speech',
+  'sounds',
+  'generate',
+  'summarize',
+  'translate',
 ];
 
 describe('accessibility', () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { hub } from './support/hub.mjs';
 import {
   answered,
+  dropFile,
   firstAnswer,
   openPanel,
   panelOf,
@@ -71,14 +72,7 @@ describe('panels about images', () => {
   test('a picture is dropped', async () => {
     const page = await openWith('picture', 'vit');
     await ask(page);
-    const sample = panelOf(page).getByRole('button', { name: 'Sample 1' });
-    await sample.scrollIntoViewIfNeeded();
-    const box = await sample.boundingBox();
-    const cdp = await page.context().newCDPSession(page);
-    for (const type of ['dragEnter', 'dragOver', 'drop']) {
-      const data = { items: [], files: [RGB], dragOperationsMask: 1 };
-      await cdp.send('Input.dispatchDragEvent', { type, x: box.x + 5, y: box.y + 5, data });
-    }
+    await dropFile(page, panelOf(page).getByRole('button', { name: 'Sample 1' }), RGB);
     await panelOf(page).getByText('Median of 2', { exact: true }).waitFor();
     assert.deepEqual(await sizeOf(drawing(page)), [37, 29]);
     assert.equal(await page.locator('.dropping').count(), 0);

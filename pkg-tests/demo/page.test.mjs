@@ -335,7 +335,15 @@ describe('the page', () => {
 
   test('never scrolls sideways', async () => {
     for (const width of [320, 390, 768, 1280]) {
-      for (const panel of ['entities', 'similarity', 'zeroShot', 'question']) {
+      for (const panel of [
+        'entities',
+        'similarity',
+        'zeroShot',
+        'question',
+        'objects',
+        'speech',
+        'generate',
+      ]) {
         const page = await openPanel(browser, site, panel, { width, lang: 'es' });
         const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         assert.ok(overflow <= 0, `${panel} at ${width} px is ${overflow} px too wide`);

@@ -17,7 +17,7 @@ const QUIET = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
-  // For who may use a camera; without the permission it is refused as any other.
+  // For who may use a camera or a microphone; without the permission it is refused as any other.
   '--use-fake-device-for-media-stream',
 ];
 const WEBGPU = [
@@ -41,9 +41,13 @@ export function startSite() {
   return serve({ dir, models });
 }
 
-export function startChromium({ webgpu = false } = {}) {
+/** `microphone`: a WAV file that the browser's imitation of a microphone plays, over and over. */
+export function startChromium({ webgpu = false, microphone = null } = {}) {
   const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-  return chromium.launch({ executablePath, args: webgpu ? [...QUIET, ...WEBGPU] : QUIET });
+  const args = [...QUIET];
+  if (webgpu) args.push(...WEBGPU);
+  if (microphone) args.push(`--use-file-for-fake-audio-capture=${microphone}`);
+  return chromium.launch({ executablePath, args });
 }
 
 /**
@@ -108,6 +112,17 @@ export async function useModel(page, id) {
   await panelOf(page).getByRole('button', { name: 'Change model' }).click();
   await page.getByLabel('Model id').fill(id);
   await page.getByRole('button', { name: 'Use', exact: true }).click();
+}
+
+/** Drops a file from the disk on an element. */
+export async function dropFile(page, target, path) {
+  await target.scrollIntoViewIfNeeded();
+  const box = await target.boundingBox();
+  const cdp = await page.context().newCDPSession(page);
+  for (const type of ['dragEnter', 'dragOver', 'drop']) {
+    const data = { items: [], files: [path], dragOperationsMask: 1 };
+    await cdp.send('Input.dispatchDragEvent', { type, x: box.x + 5, y: box.y + 5, data });
+  }
 }
 
 /** Bars as `{label, value}`. */
