@@ -73,6 +73,20 @@ export const MINILM: Embedded = {
   changes: 'quantized',
 };
 
+/** Trained for this page by the scripts in tools/train: what it is good at, and how good, its card says. */
+export function trained(folder: string, title: string, samples: readonly string[] = []): Embedded {
+  return {
+    kind: 'embedded',
+    id: `tareas/${folder}`,
+    folder,
+    title,
+    author: 'tareas',
+    ...APACHE,
+    changes: 'trained',
+    ...(samples.length > 0 && { samples }),
+  };
+}
+
 function hub(id: string, author: string, megabytes: number, licence: Licence = APACHE): Remote {
   const title = id.slice(id.indexOf('/') + 1);
   return { kind: 'hub', id, title, author, download: megabytes * 1e6, ...licence };

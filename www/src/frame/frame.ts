@@ -185,6 +185,7 @@ export class Frame {
     this.showing = true;
     this.stale = false;
     this.answered = true;
+    firstAnswer.note();
     this.render();
   }
 
@@ -313,7 +314,7 @@ export class Frame {
       return errorCard(problem, session, retry, () => this.pickModel());
     }
     if (session.state.kind === 'loading') return progressCard(session.state.progress, titleOf(choice));
-    if (session.state.kind === 'idle' && !this.answered) return offerCard(choice);
+    if (session.state.kind === 'idle' && !this.answered) return offerCard(this.panel.task, choice);
     return null;
   }
 }

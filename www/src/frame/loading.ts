@@ -1,10 +1,11 @@
-import type { ModelChoice } from '../engine/catalog.js';
+import type { TaskId } from 'tareas';
+import { MODELS, type ModelChoice } from '../engine/catalog.js';
 import type { Progress } from '../engine/session.js';
 import { megabytes, t } from '../i18n/index.js';
 import { h } from '../ui/dom.js';
 
 /** What will happen at the button's press, before anything is fetched. */
-export function offerCard(choice: ModelChoice): HTMLElement {
+export function offerCard(task: TaskId, choice: ModelChoice): HTMLElement {
   const texts = t().offer;
   switch (choice.kind) {
     case 'hub':
@@ -12,6 +13,7 @@ export function offerCard(choice: ModelChoice): HTMLElement {
         'div',
         { class: 'notice' },
         h('h4', {}, texts.title),
+        MODELS[task][0].kind !== 'embedded' && h('p', {}, texts.none),
         h('p', {}, texts.hub(choice.id, megabytes(choice.download))),
         h('p', { class: 'quiet' }, texts.kept),
         h('p', { class: 'quiet' }, texts.author(choice.author, choice.licence ?? t().models.licenceThere)),

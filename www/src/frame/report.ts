@@ -62,8 +62,9 @@ export function report(again: () => void): Report {
       fill(
         stats,
         stat(texts().load, clock.loadMs, milliseconds),
-        stat(texts().first, clock.firstMs, milliseconds),
-        stat(texts().median(clock.count), clock.median(), milliseconds),
+        // A camera or a microphone has no one answer to time; what it has stands beside it.
+        clock.count > 0 && stat(texts().first, clock.firstMs, milliseconds),
+        clock.count > 0 && stat(texts().median(clock.count), clock.median(), milliseconds),
         rate !== null && stat(texts().rate, rate, (value) => texts().perSecond(number(value))),
         memory && stat(texts().weights, memory.weights, megabytes),
         memory && stat(texts().activations, memory.activations, megabytes),

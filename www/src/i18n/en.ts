@@ -91,7 +91,8 @@ export const en = {
   offer: {
     title: 'Nothing downloaded yet',
     hub: (id: string, size: string) =>
-      `No model for this task ships with the page yet. The button fetches ${id} from huggingface.co: about ${size}. Or change the model: any of the hub’s, or a folder from your disk.`,
+      `The button fetches ${id} from huggingface.co: about ${size}. Or change the model: any of the hub’s, or a folder from your disk.`,
+    none: 'No model for this task ships with the page yet.',
     kept: 'It is quantized as it arrives and kept in your browser’s cache, so the next visit needs no network.',
     author: (author: string, licence: string) => `By ${author}; ${licence}.`,
     typed: (id: string) =>
@@ -300,7 +301,7 @@ export const en = {
     picture: {
       nav: 'Classify images',
       title: 'What is in the picture?',
-      lead: 'Image classification: the thousand things of ImageNet, or whatever the model was trained on. From a file, or live from the camera; the picture stays in this tab.',
+      lead: 'Image classification: one name for the whole picture, and how sure the model is. From a file, or live from the camera; the picture stays in this tab.',
       ask: 'Classify',
       results: 'Labels and scores',
       announce: (label: string, score: string) => `${label}, ${score}`,
@@ -308,7 +309,7 @@ export const en = {
     objects: {
       nav: 'Detect objects',
       title: 'Find the objects in a picture',
-      lead: 'Object detection: a box around each thing, with its name and how sure the model is. From a file, or live from the camera.',
+      lead: 'Object detection: a box around each thing, with its name and how sure the model is. From a file, or live from the camera; the picture stays in this tab.',
       ask: 'Detect',
       results: 'Objects and scores',
       least: 'Scores from',

@@ -93,7 +93,8 @@ export const es: Dictionary = {
   offer: {
     title: 'Aún no se ha descargado nada',
     hub: (id, size) =>
-      `La página aún no trae ningún modelo para esta tarea. El botón descarga ${id} de huggingface.co: unos ${size}. O cambia de modelo: cualquiera del hub, o una carpeta de tu disco.`,
+      `El botón descarga ${id} de huggingface.co: unos ${size}. O cambia de modelo: cualquiera del hub, o una carpeta de tu disco.`,
+    none: 'La página aún no trae ningún modelo para esta tarea.',
     kept: 'Se cuantiza mientras llega y queda en la caché del navegador; la próxima visita no necesita red.',
     author: (author, licence) => `De ${author}; ${licence}.`,
     typed: (id) => `El botón descarga ${id} de huggingface.co. Cuánto ocupa, solo lo sabe el hub.`,
@@ -300,7 +301,7 @@ export const es: Dictionary = {
     picture: {
       nav: 'Clasificar imágenes',
       title: '¿Qué hay en la imagen?',
-      lead: 'Clasificación de imágenes: las mil cosas de ImageNet, o aquello para lo que se entrenó el modelo. De un archivo o en vivo de la cámara; la imagen no sale de esta pestaña.',
+      lead: 'Clasificación de imágenes: un nombre para toda la imagen, y lo seguro que está el modelo. De un archivo o en vivo de la cámara; la imagen no sale de esta pestaña.',
       ask: 'Clasificar',
       results: 'Etiquetas y puntuaciones',
       announce: (label, score) => `${label}, ${score}`,
@@ -308,7 +309,7 @@ export const es: Dictionary = {
     objects: {
       nav: 'Detectar objetos',
       title: 'Encuentra los objetos de una imagen',
-      lead: 'Detección de objetos: un recuadro alrededor de cada cosa, con su nombre y lo seguro que está el modelo. De un archivo o en vivo de la cámara.',
+      lead: 'Detección de objetos: un recuadro alrededor de cada cosa, con su nombre y lo seguro que está el modelo. De un archivo o en vivo de la cámara; la imagen no sale de esta pestaña.',
       ask: 'Detectar',
       results: 'Objetos y puntuaciones',
       least: 'Puntuación desde',

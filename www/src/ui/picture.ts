@@ -62,7 +62,7 @@ export function pictureSource({
   const rate = h('p', { class: 'hint count' });
   const live = h(
     'div',
-    { class: 'stack', hidden: true },
+    { class: 'stack live-video', hidden: true },
     video,
     h(
       'div',
