@@ -14,13 +14,13 @@ def arguments(doc: str, steps: int) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the model, and of its data and checkpoint")
     parser.add_argument("--steps", type=int, default=steps)
-    parser.add_argument("--minutes", type=float, help="stop after so long; the next start goes on from there")
+    parser.add_argument("--minutes", type=float, help="of CPU time; the next start goes on from there")
     parser.add_argument("--seed", type=int, default=7)
     return parser
 
 
 class Run:
-    """Counts steps and seconds of a training that may be stopped and started again.
+    """Counts steps and seconds (of the CPU: machines are shared) of a training that may be stopped and started again.
 
     `for step in run:` yields the steps that are left, seeds torch with each step's number (so that a resumed run
     draws what an uninterrupted one would) and saves whenever time is up. `run.done` tells whether all were taken.
@@ -43,14 +43,14 @@ class Run:
         torch.save(state | {"step": self.step, "seconds": self.seconds}, self.path)
 
     def __iter__(self):
-        begin, before = time.monotonic(), self.seconds
+        begin, before = time.process_time(), self.seconds
         while self.step < self.args.steps:
             if self.args.minutes and self.seconds - before > self.args.minutes * 60:
                 break
             torch.manual_seed(self.args.seed * 1_000_003 + self.step)
             yield self.step
             self.step += 1
-            self.seconds = before + time.monotonic() - begin
+            self.seconds = before + time.process_time() - begin
         self.save()
 
     @property
