@@ -82,12 +82,12 @@ def main() -> None:
     with torch.no_grad():
         head.bias.copy_((counts / counts.sum()).log())
 
+    own = [p for n, p in head.named_parameters() if "decoder.weight" not in n]
     encoder = [p for n, p in model.bert.named_parameters() if "embeddings" not in n]
     embeddings = [p for n, p in model.bert.named_parameters() if "embeddings" in n]
     adam = torch.optim.AdamW(
-        [{"params": encoder}, {"params": embeddings}, {"params": [p for n, p in head.named_parameters() if "decoder.weight" not in n]}],
-        betas=(0.9, 0.98), weight_decay=0.01,
-    )  # fmt: skip
+        [{"params": encoder}, {"params": embeddings}, {"params": own}], betas=(0.9, 0.98), weight_decay=0.01
+    )
     run = Run(args, {"model": model, "adam": adam})
     print(f"{len(rows)} texts of train ({len(flat)} pieces), {len(data['test'])} of test", flush=True)
 
@@ -124,7 +124,8 @@ def main() -> None:
             for t, row in zip(part, best):
                 word = tokenizer.convert_tokens_to_ids(t["label"])
                 first, five = first + (row[0] == word), five + (word in row)
-    print(f"{run.seconds:.0f} s; held out, {len(tests)} words: first {first / len(tests):.3f}, five {five / len(tests):.3f}")
+    rates = f"first {first / len(tests):.3f}, among five {five / len(tests):.3f}"
+    print(f"{run.seconds:.0f} s; held out, {len(tests)} words: {rates}")
     if run.done:
         model.save_pretrained(folder)
         with open(args.out / "test.jsonl", "w") as file:

@@ -9,8 +9,8 @@ Writes DIR/model: a GPT2LMHeadModel with its byte-level BPE tokenizer. A text is
     paragraph
     ...
 
-so "name:" or the begin of a sentence is a prompt. Each source package gives every paragraph once. First the embeddings and the head are
-fitted to bigram counts, then the whole is trained. The last line is
+so "name:" or the begin of a sentence is a prompt. Each source package gives every paragraph once. First the embeddings
+and the head are fitted to bigram counts, then the whole is trained. The last line is
 the perplexity of held-out texts, beside that of a unigram model (counts of train, plus one) over the same tokens.
 """
 
@@ -110,12 +110,12 @@ def fit_bigrams(model: GPT2LMHeadModel, train: list[np.ndarray], steps: int = 40
 
 
 def main() -> None:
-    parser = arguments(__doc__, steps=1000)
+    parser = arguments(__doc__, steps=460)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--muon", type=float, default=5e-3)
-    parser.add_argument("--adam", type=float, default=2e-3)
+    parser.add_argument("--adam", type=float, default=1e-3)
     args = parser.parse_args()
 
     folder = args.out / "model"
@@ -185,17 +185,21 @@ def main() -> None:
 
     held = test[:: max(1, len(test) // 300)]
     if run.done:
-        model.generation_config.update(do_sample=True, temperature=0.8, top_p=0.9, max_new_tokens=80)
+        model.generation_config.update(
+            do_sample=True, temperature=0.6, top_k=40, repetition_penalty=1.15, no_repeat_ngram_size=4,
+            max_new_tokens=60,
+        )  # fmt: skip
         model.save_pretrained(folder)
         with open(args.out / "test.jsonl", "w") as file:
             file.writelines(json.dumps({"ids": row.tolist()}) + "\n" for row in held)
-    print(f"{run.seconds:.0f} s; held out: perplexity {perplexity(model, held):.1f}, unigram {unigram(train, held):.1f}")
+    rates = f"perplexity {perplexity(model, held):.1f}, unigram {unigram(train, held):.1f}"
+    print(f"{run.seconds:.0f} s; held out: {rates}")
     prompts = ["", "A small", "libimage-resize-perl:", "This package provides", "A game in which"]
     for prompt in prompts:
         ids = torch.tensor([[tokenizer.eos_token_id, *tokenizer(prompt).input_ids]])
         out = model.generate(
-            ids, attention_mask=torch.ones_like(ids), do_sample=True, top_p=0.9, temperature=0.8, max_new_tokens=60,
-            pad_token_id=0,
+            ids, attention_mask=torch.ones_like(ids), do_sample=True, temperature=0.6, top_k=40,
+            repetition_penalty=1.15, no_repeat_ngram_size=4, max_new_tokens=60, pad_token_id=0,
         )  # fmt: skip
         print("---", tokenizer.decode(out[0, 1:]))
 

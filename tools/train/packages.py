@@ -23,14 +23,14 @@ from pathlib import Path
 
 def fetch_lists(lists: Path) -> None:
     (lists / "partial").mkdir(parents=True, exist_ok=True)
-    options = [f"Dir::State::Lists={lists.resolve()}", "Acquire::Languages=en", "APT::Update::Post-Invoke-Success=true"]
+    options = [f"Dir::State::Lists={lists.resolve()}", "Acquire::Languages=en"]
     subprocess.run(["apt-get", "--quiet", "update"] + [part for o in options for part in ("-o", o)], check=True)
 
 
 def stanzas(path: Path):
     """Yields the paragraphs of a Debian control file as dictionaries; continuation lines keep their line breaks."""
-    text = subprocess.run(["/usr/lib/apt/apt-helper", "cat-file", path], check=True, capture_output=True).stdout.decode()
-    for stanza in text.split("\n\n"):
+    read = subprocess.run(["/usr/lib/apt/apt-helper", "cat-file", path], check=True, capture_output=True)
+    for stanza in read.stdout.decode().split("\n\n"):
         fields: dict[str, str] = {}
         key = ""
         for line in stanza.splitlines():

@@ -4,8 +4,9 @@
     python tools/train/topics.py --data DATA --out DIR [--minutes N]
 
 Writes DIR/model: BertForSequenceClassification. Debian's sections are merged into the topics below; sections that say
-what a package is made of rather than what it is for (libs, doc, utils, misc, ...) are left out. A text is the synopsis
-and the description's begin, 28 words together and no name; one text for each source package and topic.
+who uses a package or what it is made of rather than what it is about (admin, libs, doc, utils, ...) are left out. A
+text is the synopsis and the description's begin, 28 words together and no name; one text for each source package and
+topic.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ import minilm
 from common import Run, arguments, warmup_cosine
 
 TOPICS = {
-    "administration": "admin kernel shells",
     "databases": "database",
     "desktop": "gnome kde xfce x11 gnustep",
     "electronics and radio": "electronics hamradio embedded",
@@ -35,7 +35,6 @@ TOPICS = {
     "sound and music": "sound",
     "statistics": "gnu-r",
     "text and publishing": "text editors tex",
-    "translations": "localization",
 }
 LAYERS, VOCAB, LENGTH, WORDS, BATCH = 3, 6016, 256, 28, 16
 PER_TOPIC = {"train": 500, "test": 60}
@@ -61,9 +60,9 @@ def examples(data: Path, seed: int) -> dict[str, list[tuple[str, str]]]:
 
 
 def main() -> None:
-    parser = arguments(__doc__, steps=660)
+    parser = arguments(__doc__, steps=760)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--rate", type=float, default=2e-4)
+    parser.add_argument("--rate", type=float, default=3e-4)
     args = parser.parse_args()
 
     data = examples(args.data, args.seed)
@@ -83,8 +82,9 @@ def main() -> None:
     # The embeddings and the first layer stay as they are.
     for frozen in (model.bert.embeddings, model.bert.encoder.layer[0]):
         frozen.requires_grad_(False)
-    layers = [p for p in model.bert.parameters() if p.requires_grad]
-    adam = torch.optim.AdamW([{"params": layers}, {"params": model.classifier.parameters()}], weight_decay=0.01)
+    layers = [p for p in model.bert.encoder.parameters() if p.requires_grad]
+    head = [*model.bert.pooler.parameters(), *model.classifier.parameters()]
+    adam = torch.optim.AdamW([{"params": layers}, {"params": head}], weight_decay=0.01)
     run = Run(args, {"model": model, "adam": adam})
 
     def batch(pairs: list[tuple[str, str]]) -> tuple[dict, torch.Tensor]:
@@ -100,7 +100,7 @@ def main() -> None:
         epoch, at = divmod(step, per_epoch)
         inputs, goal = batch([data["train"][i] for i in minilm.like_lengths(lengths, BATCH, epoch)[at]])
         rate = warmup_cosine(step, args.steps, 30)
-        adam.param_groups[0]["lr"], adam.param_groups[1]["lr"] = args.rate * rate, 10 * args.rate * rate
+        adam.param_groups[0]["lr"], adam.param_groups[1]["lr"] = args.rate * rate, 4 * args.rate * rate
         model.train()
         loss = torch.nn.functional.cross_entropy(model(**inputs).logits, goal, label_smoothing=0.05)
         adam.zero_grad()

@@ -67,6 +67,8 @@ async function perplexity(pipe) {
       max_new_tokens: length,
       min_new_tokens: length,
       do_sample: false,
+      repetition_penalty: 1,
+      no_repeat_ngram_size: 0,
       logits_processor: force,
     });
   }
