@@ -1,4 +1,5 @@
 import type { TaskId } from 'tareas';
+import type { Dictionary } from '../i18n/en.js';
 
 /** The models that the page offers by name. Anything else is typed in or dropped. */
 
@@ -18,6 +19,8 @@ export interface Embedded extends Card {
   folder: string;
   /** What was changed: CC BY asks for it, and it is fair to say in any case. `trained`: made for this page. */
   changes: 'quantized' | 'converted' | 'trained';
+  /** What it is good at, in the page's languages. */
+  about?: keyof Dictionary['about'];
   /** Pictures or clips in its folder, which it was not trained on. */
   samples?: readonly string[];
 }
@@ -74,7 +77,12 @@ export const MINILM: Embedded = {
 };
 
 /** Trained for this page by the scripts in tools/train: what it is good at, and how good, its card says. */
-export function trained(folder: string, title: string, samples: readonly string[] = []): Embedded {
+export function trained(
+  about: keyof Dictionary['about'],
+  title: string,
+  samples: readonly string[] = [],
+): Embedded {
+  const folder: string = about;
   return {
     kind: 'embedded',
     id: `tareas/${folder}`,
@@ -83,6 +91,7 @@ export function trained(folder: string, title: string, samples: readonly string[
     author: 'tareas',
     ...APACHE,
     changes: 'trained',
+    about,
     ...(samples.length > 0 && { samples }),
   };
 }

@@ -70,7 +70,8 @@ export function modelBar(
     const name = texts().larger(larger.id, megabytes(larger.download));
     // Nothing is fetched by it: the panel then offers the download.
     const switchTo = button(name, 'link', () => take(larger));
-    fill(advice, texts().demonstration, switchTo, '.');
+    const about = choice.about && t().about[choice.about];
+    fill(advice, about && `${about} `, texts().demonstration, switchTo, '.');
   }
 
   function render(session: Session): void {

@@ -88,6 +88,10 @@ export const en = {
     larger: (id: string, size: string) => `${id} (${size})`,
     knows: (count: number) => `It knows ${count} things`,
   },
+  about: {
+    speech:
+      'It knows some three hundred English words in any order: digits, numbers, letters, days, colours, things of the house, commands.',
+  },
   offer: {
     title: 'Nothing downloaded yet',
     hub: (id: string, size: string) =>

@@ -90,6 +90,10 @@ export const es: Dictionary = {
     larger: (id, size) => `${id} (${size})`,
     knows: (count) => `Conoce ${count} cosas`,
   },
+  about: {
+    speech:
+      'Conoce unas trescientas palabras inglesas en cualquier orden: cifras, números, letras, días, colores, cosas de la casa, órdenes.',
+  },
   offer: {
     title: 'Aún no se ha descargado nada',
     hub: (id, size) =>

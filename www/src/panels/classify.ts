@@ -1,15 +1,25 @@
 import { fill, h } from '../ui/dom.js';
-import { samples, textArea } from '../ui/controls.js';
+import { textArea } from '../ui/controls.js';
 import { bars } from '../ui/bars.js';
 import { percent, t } from '../i18n/index.js';
 import type { LabelScore } from 'tareas';
 import type { Host, Panel, Run, View } from './panel.js';
+import { sampleTexts } from './sample-texts.js';
 
-const SAMPLES = [
-  'I expected very little and got a film that I will think about for years.',
-  'The room was cold, the staff were rude, and breakfast never came.',
-  'It arrived on Tuesday. The box was blue.',
-];
+const SAMPLES = {
+  trained: [
+    'Rotate the blocks as they fall and fill whole lines. There are high scores, and two can play against each other.',
+    'Fetches messages from IMAP servers, filters out spam and sorts what is left into folders.',
+    'Shows the night sky from any place on Earth, with planets, constellations and the paths of satellites.',
+  ],
+  others: [
+    'I expected very little and got a film that I will think about for years.',
+    'The room was cold, the staff were rude, and breakfast never came.',
+    'It arrived on Tuesday. The box was blue.',
+  ],
+} as const;
+
+const SHOWN = 8;
 
 export const classify: Panel<'text-classification'> = {
   id: 'classify',
@@ -26,7 +36,12 @@ export const classify: Panel<'text-classification'> = {
 
 function create(host: Host): View<'text-classification'> {
   const texts = () => t().panels.classify;
-  const area = textArea({ label: () => texts().input, value: SAMPLES[0]!, rows: 5, onInput: host.changed });
+  const area = textArea({ label: () => texts().input, value: '', rows: 5, onInput: host.changed });
+  const examples = sampleTexts<string>(host, {
+    ...SAMPLES,
+    read: () => area.value,
+    write: (text) => (area.value = text),
+  });
   const list = h('div', {});
   let last: LabelScore[] = [];
 
@@ -39,22 +54,16 @@ function create(host: Host): View<'text-classification'> {
   }
 
   function redraw(): void {
-    fill(list, bars(last, { name: texts().results }));
+    // Of a model with many labels, those that count.
+    fill(list, bars(last.slice(0, SHOWN), { name: texts().results }));
   }
 
   return {
-    input: h(
-      'div',
-      { class: 'stack' },
-      area.element,
-      samples(SAMPLES.length, (index) => {
-        area.value = SAMPLES[index]!;
-        host.ask();
-      }),
-    ),
+    input: h('div', { class: 'stack' }, area.element, examples.element),
     output: list,
     answer,
     redraw,
     code: () => `await classify(text, { top_k: null });`,
+    reset: examples.reset,
   };
 }

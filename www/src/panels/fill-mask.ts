@@ -1,16 +1,24 @@
 import { fill, h } from '../ui/dom.js';
-import { button, samples, textArea } from '../ui/controls.js';
+import { button, textArea } from '../ui/controls.js';
 import { bars } from '../ui/bars.js';
 import { percent, t } from '../i18n/index.js';
 import type { FillMaskPrediction } from 'tareas';
 import type { Host, Panel, Run, View } from './panel.js';
+import { sampleTexts } from './sample-texts.js';
 
 const MASK = '[MASK]';
-const SAMPLES = [
-  'Paris is the [MASK] of France.',
-  'She opened her [MASK] because it had started to rain.',
-  'The [MASK] barked all night, so nobody could [MASK].',
-];
+const SAMPLES = {
+  trained: [
+    'This package contains the [MASK] files.',
+    'A fast and lightweight web [MASK].',
+    'It can read and [MASK] files in many formats.',
+  ],
+  others: [
+    'Paris is the [MASK] of France.',
+    'She opened her [MASK] because it had started to rain.',
+    'The [MASK] barked all night, so nobody could [MASK].',
+  ],
+} as const;
 
 export const fillMask: Panel<'fill-mask'> = {
   id: 'fillMask',
@@ -28,7 +36,12 @@ export const fillMask: Panel<'fill-mask'> = {
 
 function create(host: Host): View<'fill-mask'> {
   const texts = () => t().panels.fillMask;
-  const area = textArea({ label: () => texts().input, value: SAMPLES[0]!, rows: 4, onInput: host.changed });
+  const area = textArea({ label: () => texts().input, value: '', rows: 4, onInput: host.changed });
+  const examples = sampleTexts<string>(host, {
+    ...SAMPLES,
+    read: () => area.value,
+    write: (text) => (area.value = text),
+  });
   const lists = h('div', { class: 'stack' });
   let last: { text: string; gaps: FillMaskPrediction[][] } = { text: '', gaps: [] };
 
@@ -88,15 +101,13 @@ function create(host: Host): View<'fill-mask'> {
         'div',
         { class: 'row' },
         button(() => texts().insert, 'chip', insert),
-        samples(SAMPLES.length, (index) => {
-          area.value = SAMPLES[index]!;
-          host.ask();
-        }),
+        examples.element,
       ),
     ),
     output: lists,
     answer,
     redraw,
     code: () => `await fillMask(text, { top_k: 6 });`,
+    reset: examples.reset,
   };
 }

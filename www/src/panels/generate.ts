@@ -1,15 +1,19 @@
 import { number, t } from '../i18n/index.js';
-import { samples, textArea, toggle } from '../ui/controls.js';
+import { textArea, toggle } from '../ui/controls.js';
 import { h } from '../ui/dom.js';
 import { slider } from '../ui/slider.js';
 import type { Host, Panel, Run, View } from './panel.js';
+import { sampleTexts } from './sample-texts.js';
 import { EXPLAINED, lengthSlider, writer, written } from './writer.js';
 
-const SAMPLES = [
-  'The lighthouse keeper opened the door and saw',
-  'Three things to know before you plant a lemon tree:',
-  'Dear neighbours, I am writing to you because',
-];
+const SAMPLES = {
+  trained: ['This package contains', 'A game in which', 'Library for reading and writing'],
+  others: [
+    'The lighthouse keeper opened the door and saw',
+    'Three things to know before you plant a lemon tree:',
+    'Dear neighbours, I am writing to you because',
+  ],
+} as const;
 
 export const generate: Panel<'text-generation'> = {
   id: 'generate',
@@ -26,7 +30,12 @@ export const generate: Panel<'text-generation'> = {
 
 function create(host: Host): View<'text-generation'> {
   const texts = () => t().panels.generate;
-  const area = textArea({ label: () => texts().input, value: SAMPLES[0]!, rows: 4, onInput: host.changed });
+  const area = textArea({ label: () => texts().input, value: '', rows: 4, onInput: host.changed });
+  const examples = sampleTexts<string>(host, {
+    ...SAMPLES,
+    read: () => area.value,
+    write: (text) => (area.value = text),
+  });
   const onInput = host.changed;
   const greedy = toggle(
     () => texts().greedy,
@@ -86,10 +95,7 @@ function create(host: Host): View<'text-generation'> {
       'div',
       { class: 'stack' },
       area.element,
-      samples(SAMPLES.length, (index) => {
-        area.value = SAMPLES[index]!;
-        host.ask();
-      }),
+      examples.element,
       greedy.element,
       h('div', { class: 'sliders' }, temperature.element, topP.element, topK.element, length.element),
       output.stop,
@@ -98,6 +104,9 @@ function create(host: Host): View<'text-generation'> {
     answer,
     redraw: output.redraw,
     code: () => `for await (const { text } of generator.stream(prompt, ${written(options())})) show(text);`,
-    reset: output.clear,
+    reset() {
+      output.clear();
+      examples.reset();
+    },
   };
 }

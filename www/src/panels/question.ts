@@ -4,10 +4,16 @@ import { bars } from '../ui/bars.js';
 import { percent, t } from '../i18n/index.js';
 import type { Answer } from 'tareas';
 import type { Host, Panel, Run, View } from './panel.js';
+import { sampleTexts } from './sample-texts.js';
 
-const CONTEXT =
-  'The Amazon rainforest covers most of the Amazon basin in South America. The basin spans seven million square kilometres, of which five and a half million are covered by forest. Sixty percent of it lies in Brazil, thirteen percent in Peru and ten percent in Colombia. It is home to an estimated 390 billion trees of about 16,000 species.';
-const QUESTION = 'How many species of trees are there?';
+/** A question and the text that answers it. */
+type Asked = readonly [question: string, context: string];
+
+const AMAZON: Asked = [
+  'How many species of trees are there?',
+  'The Amazon rainforest covers most of the Amazon basin in South America. The basin spans seven million square kilometres, of which five and a half million are covered by forest. Sixty percent of it lies in Brazil, thirteen percent in Peru and ten percent in Colombia. It is home to an estimated 390 billion trees of about 16,000 species.',
+];
+const SAMPLES = { trained: [AMAZON], others: [AMAZON] } as const;
 const CANDIDATES = 3;
 
 export const question: Panel<'question-answering'> = {
@@ -25,8 +31,16 @@ export const question: Panel<'question-answering'> = {
 
 function create(host: Host): View<'question-answering'> {
   const texts = () => t().panels.question;
-  const asked = textField({ label: () => texts().question, value: QUESTION, onInput: host.changed });
-  const area = textArea({ label: () => texts().context, value: CONTEXT, rows: 9, onInput: host.changed });
+  const asked = textField({ label: () => texts().question, value: '', onInput: host.changed });
+  const area = textArea({ label: () => texts().context, value: '', rows: 9, onInput: host.changed });
+  const examples = sampleTexts<Asked>(host, {
+    ...SAMPLES,
+    read: () => [asked.value, area.value],
+    write: ([wanted, text]) => {
+      asked.value = wanted;
+      area.value = text;
+    },
+  });
   const marked = h('div', { class: 'marked', lang: 'en', 'data-testid': 'marked' });
   const list = h('div', {});
   let context = '';
@@ -81,10 +95,11 @@ function create(host: Host): View<'question-answering'> {
   }
 
   return {
-    input: h('div', { class: 'stack' }, asked.element, area.element),
+    input: h('div', { class: 'stack' }, asked.element, area.element, examples.element),
     output: h('div', { class: 'stack' }, marked, list),
     answer,
     redraw,
     code: () => `await answerQuestion(question, context, { top_k: ${CANDIDATES} });`,
+    reset: examples.reset,
   };
 }

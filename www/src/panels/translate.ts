@@ -1,14 +1,22 @@
 import { t } from '../i18n/index.js';
-import { samples, textArea, textField } from '../ui/controls.js';
+import { textArea, textField } from '../ui/controls.js';
 import { h } from '../ui/dom.js';
 import type { Host, Panel, Run, View } from './panel.js';
+import { sampleTexts } from './sample-texts.js';
 import { beamSlider, lengthSlider, searchOptions, writer, written } from './writer.js';
 
-const SAMPLES = [
-  'The bakery opens at seven, but the bread is best an hour later.',
-  'If it rains tomorrow, we will stay at home and read.',
-  'My grandmother kept every letter that she was ever sent.',
-];
+const SAMPLES = {
+  trained: [
+    'The file could not be opened.',
+    'Do you want to save the changes?',
+    'Select the language of the program.',
+  ],
+  others: [
+    'The bakery opens at seven, but the bread is best an hour later.',
+    'If it rains tomorrow, we will stay at home and read.',
+    'My grandmother kept every letter that she was ever sent.',
+  ],
+} as const;
 
 export const translate: Panel<'translation'> = {
   id: 'translate',
@@ -26,7 +34,12 @@ export const translate: Panel<'translation'> = {
 
 function create(host: Host): View<'translation'> {
   const texts = () => t().panels.translate;
-  const area = textArea({ label: () => texts().input, value: SAMPLES[0]!, rows: 4, onInput: host.changed });
+  const area = textArea({ label: () => texts().input, value: '', rows: 4, onInput: host.changed });
+  const examples = sampleTexts<string>(host, {
+    ...SAMPLES,
+    read: () => area.value,
+    write: (text) => (area.value = text),
+  });
   const language = (label: () => string) =>
     textField({ label, value: '', hint: () => texts().languageHint, onInput: host.changed });
   const from = language(() => texts().from);
@@ -57,10 +70,7 @@ function create(host: Host): View<'translation'> {
       'div',
       { class: 'stack' },
       area.element,
-      samples(SAMPLES.length, (index) => {
-        area.value = SAMPLES[index]!;
-        host.ask();
-      }),
+      examples.element,
       h('div', { class: 'sliders' }, from.element, to.element, beams.element, length.element),
       h('p', { class: 'hint' }, () => t().writing.beamsHint),
       output.stop,
@@ -69,6 +79,9 @@ function create(host: Host): View<'translation'> {
     answer,
     redraw: output.redraw,
     code: () => `for await (const { text } of translator.stream(text, ${written(options())})) show(text);`,
-    reset: output.clear,
+    reset() {
+      output.clear();
+      examples.reset();
+    },
   };
 }
