@@ -51,7 +51,7 @@ def cloze(tokenizer: BertTokenizerFast, texts: list[str], count: int) -> list[di
 
 
 def main() -> None:
-    parser = arguments(__doc__, steps=900)
+    parser = arguments(__doc__, steps=440)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--rate", type=float, default=4e-4)
     args = parser.parse_args()
