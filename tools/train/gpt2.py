@@ -186,7 +186,7 @@ def main() -> None:
     held = test[:: max(1, len(test) // 300)]
     if run.done:
         model.generation_config.update(
-            do_sample=True, temperature=0.6, top_k=40, repetition_penalty=1.15, no_repeat_ngram_size=4,
+            do_sample=True, temperature=0.4, top_k=20, repetition_penalty=1.1, no_repeat_ngram_size=4,
             max_new_tokens=60,
         )  # fmt: skip
         model.save_pretrained(folder)
@@ -198,8 +198,8 @@ def main() -> None:
     for prompt in prompts:
         ids = torch.tensor([[tokenizer.eos_token_id, *tokenizer(prompt).input_ids]])
         out = model.generate(
-            ids, attention_mask=torch.ones_like(ids), do_sample=True, temperature=0.6, top_k=40,
-            repetition_penalty=1.15, no_repeat_ngram_size=4, max_new_tokens=60, pad_token_id=0,
+            ids, attention_mask=torch.ones_like(ids), do_sample=True, temperature=0.4, top_k=20,
+            repetition_penalty=1.1, no_repeat_ngram_size=4, max_new_tokens=60, pad_token_id=0,
         )  # fmt: skip
         print("---", tokenizer.decode(out[0, 1:]))
 
