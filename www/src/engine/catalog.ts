@@ -77,11 +77,7 @@ export const MINILM: Embedded = {
 };
 
 /** Trained for this page by the scripts in tools/train: what it is good at, and how good, its card says. */
-export function trained(
-  about: keyof Dictionary['about'],
-  title: string,
-  samples: readonly string[] = [],
-): Embedded {
+function trained(about: keyof Dictionary['about'], title: string, samples: readonly string[] = []): Embedded {
   const folder: string = about;
   return {
     kind: 'embedded',
@@ -113,6 +109,7 @@ export const MODELS: Record<TaskId, [ModelChoice, ...ModelChoice[]]> = {
     hub('BAAI/bge-small-en-v1.5', 'BAAI', 133, MIT),
   ],
   'text-classification': [
+    trained('topics', 'Software topics'),
     hub('distilbert/distilbert-base-uncased-finetuned-sst-2-english', 'Hugging Face', 268),
     hub('bhadresh-savani/distilbert-base-uncased-emotion', 'Bhadresh Savani', 268),
   ],
@@ -126,6 +123,7 @@ export const MODELS: Record<TaskId, [ModelChoice, ...ModelChoice[]]> = {
     hub('google-bert/bert-base-uncased', 'Google', 440),
   ],
   'text-generation': [
+    trained('gpt2-packages', 'Package descriptions'),
     hub('openai-community/gpt2', 'OpenAI', 548, MIT),
     hub('distilbert/distilgpt2', 'Hugging Face', 353),
   ],

@@ -89,6 +89,8 @@ export const en = {
     knows: (count: number) => `It knows ${count} things`,
   },
   about: {
+    'gpt2-packages': 'It writes in the manner of software package descriptions: the form, not the sense.',
+    topics: 'It tells twelve topics of software apart, from a description in English.',
     speech:
       'It knows some three hundred English words in any order: digits, numbers, letters, days, colours, things of the house, commands.',
   },

@@ -91,6 +91,9 @@ export const es: Dictionary = {
     knows: (count) => `Conoce ${count} cosas`,
   },
   about: {
+    'gpt2-packages':
+      'Escribe en inglés a la manera de las descripciones de paquetes de programas: la forma, no el sentido.',
+    topics: 'Distingue doce temas de programas a partir de una descripción en inglés.',
     speech:
       'Conoce unas trescientas palabras inglesas en cualquier orden: cifras, números, letras, días, colores, cosas de la casa, órdenes.',
   },

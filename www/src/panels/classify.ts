@@ -10,7 +10,8 @@ const SAMPLES = {
   trained: [
     'Rotate the blocks as they fall and fill whole lines. There are high scores, and two can play against each other.',
     'Fetches messages from IMAP servers, filters out spam and sorts what is left into folders.',
-    'Shows the night sky from any place on Earth, with planets, constellations and the paths of satellites.',
+    'Draws and edits vector pictures, and saves them as SVG or PNG.',
+    'Records several tracks at once, mixes them and adds echo, chorus and other effects.',
   ],
   others: [
     'I expected very little and got a film that I will think about for years.',

@@ -7,7 +7,7 @@ import { sampleTexts } from './sample-texts.js';
 import { EXPLAINED, lengthSlider, writer, written } from './writer.js';
 
 const SAMPLES = {
-  trained: ['This package contains', 'A game in which', 'Library for reading and writing'],
+  trained: ['This package contains the development files', 'libtext-markdown-perl:', 'ruby-json: Ruby'],
   others: [
     'The lighthouse keeper opened the door and saw',
     'Three things to know before you plant a lemon tree:',
@@ -73,6 +73,14 @@ function create(host: Host): View<'text-generation'> {
     onInput,
   });
   const length = lengthSlider(200, 60, onInput);
+  /** A small model wanders off where a large one finds its way. */
+  function tune(): void {
+    const small = host.model.kind === 'embedded';
+    temperature.value = small ? 0.4 : 0.8;
+    topK.value = small ? 20 : 50;
+    length.value = small ? 40 : 60;
+  }
+  tune();
   const output = writer<'text-generation'>(host);
 
   function options() {
@@ -105,6 +113,7 @@ function create(host: Host): View<'text-generation'> {
     redraw: output.redraw,
     code: () => `for await (const { text } of generator.stream(prompt, ${written(options())})) show(text);`,
     reset() {
+      tune();
       output.clear();
       examples.reset();
     },

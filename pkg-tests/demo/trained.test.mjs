@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { firstAnswer, openPanel, panelOf, readBars, startChromium, startSite } from './support/site.mjs';
+
+// The models that were trained for the page: each opens with a sample that it answers rightly.
+describe('panels with models trained for the page', () => {
+  let site, browser;
+  before(async () => {
+    site = await startSite();
+    browser = await startChromium();
+  });
+  after(async () => {
+    await browser.close();
+    await site.close();
+  });
+
+  test('topics are told apart, and a larger model is offered', async () => {
+    const page = await openPanel(browser, site, 'classify');
+    await firstAnswer(page);
+    const best = async () => (await readBars(page))[0].label;
+    assert.equal(await best(), 'games');
+    for (const [number, topic] of [
+      [2, 'internet'],
+      [3, 'graphics and video'],
+    ]) {
+      await panelOf(page)
+        .getByRole('button', { name: `Sample ${number}` })
+        .click();
+      await panelOf(page).locator('.bar.best', { hasText: topic }).waitFor();
+    }
+
+    let asked = 0;
+    await page.context().route('https://huggingface.co/**', (route) => {
+      asked += 1;
+      return route.abort();
+    });
+    const advice = panelOf(page).locator('.aside', { hasText: 'A small demonstration model' });
+    assert.match(await advice.innerText(), /^It tells twelve topics of software apart/);
+    await advice.getByRole('button', { name: 'distilbert/' }).click();
+    await panelOf(page).getByText('Nothing downloaded yet').waitFor();
+    assert.equal(asked, 0, 'it is the button that downloads');
+    assert.equal(await advice.isVisible(), false);
+    const text = await page.getByLabel('Text', { exact: true }).inputValue();
+    assert.match(text, /^I expected very little/, 'the samples are those of any model');
+    assert.deepEqual(page.complaints, []);
+    await page.context().close();
+  });
+
+  test('a text streams in at once', async () => {
+    const page = await openPanel(browser, site, 'generate');
+    await panelOf(page).locator('.written .token').nth(2).waitFor();
+    await firstAnswer(page);
+    assert.match(
+      await panelOf(page).locator('.written').innerText(),
+      /^This package contains the development files\S* \w+/,
+    );
+    const figures = await panelOf(page).getByTestId('figures').innerText();
+    assert.match(figures, /^40 tokens, the first after [\d.]+ m?s, then [\d.,]+ per second$/);
+    assert.deepEqual(page.complaints, []);
+    await page.context().close();
+  });
+
+  test('every model has a card that says what it is', async () => {
+    for (const panel of ['classify', 'generate']) {
+      const page = await openPanel(browser, site, panel);
+      const card = panelOf(page).locator('.credit').getByRole('link', { name: 'model card' });
+      const response = await page.request.get(new URL(await card.getAttribute('href'), site.address).href);
+      assert.equal(response.status(), 200);
+      assert.match(await response.text(), /^# [\s\S]+Held out[\s\S]+Limits/);
+      await page.context().close();
+    }
+  });
+});
