@@ -1,9 +1,10 @@
 /** The packed tarball, unpacked into small projects as npm would; a page of each in Chromium. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
+import puppeteer from 'puppeteer-core';
 import { goldenModels } from './goldens.mjs';
 import { startHub } from './server/hub.mjs';
 
@@ -89,14 +90,23 @@ export function openBrowser({ gpu = true } = {}) {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args });
 }
 
+const firefox = process.env.FIREFOX ?? '/usr/bin/firefox-esr';
+
+/** Why there is no Firefox to test in; false where there is one. */
+export const noFirefox = existsSync(firefox) ? false : `there is no ${firefox}`;
+
+/** Firefox. Playwright needs one of its own; Puppeteer drives the distribution's by WebDriver BiDi. */
+export const openFirefox = () =>
+  puppeteer.launch({ browser: 'firefox', executablePath: firefox, args: ['--headless'] });
+
 /** Everything that a page of this app may load: itself. */
 const CSP =
   "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'";
 
 /** Serves a built app with the golden models on one origin, under a strict policy. */
-export function serveApp(staticRoot, { csp = true } = {}) {
+export function serveApp(staticRoot, { csp = true, models = {} } = {}) {
   return startHub({
-    models: goldenModels(),
+    models: { ...goldenModels(), ...models },
     staticRoot,
     pageHeaders: csp ? { 'content-security-policy': CSP } : {},
   });

@@ -1,8 +1,9 @@
 /** The packed tarball in Chromium, on the CPU and on WebGPU's software adapter: answers, recovery, cache, abort. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { call, compare, golden } from '../goldens.mjs';
+import { caller, good, PAGE } from '../page.mjs';
 import { html, openBrowser, openPage, project, serveApp } from '../support.mjs';
+import { checkEmbeddings, checkEntities, realModels } from '../real.mjs';
 
 /** One of each head; `bert-encoder` and `distilbert-tokcls` have widths that are no multiple of 32. */
 const VARIANTS = [
@@ -16,52 +17,19 @@ const VARIANTS = [
 ];
 /** A software adapter takes seconds to compile a model's kernels; the rest are covered natively. */
 const ON_WEBGPU = ['bert-encoder', 'bert-qa', 'distilbert-tokcls'];
-const TOLERANCE = 1e-3;
-
-/** The page keeps its pipelines by name; results cross to the test as JSON. */
-const PAGE = `
-import * as tareas from '/node_modules/tareas/index.js';
-const { env, pipeline, Tensor } = tareas;
-env.remoteHost = location.origin + '/';
-env.retryDelay = 10;
-const pipes = new Map();
-const plain = (value) => (value instanceof Tensor ? value.tolist() : value);
-/** Errors cross as what a caller would look at. */
-const caught = async (action) => {
-  try {
-    return { value: await action() };
-  } catch ({ name, code, message, remedy }) {
-    return { error: { name, code, message, remedy } };
-  }
-};
-Object.assign(globalThis, {
-  tareas,
-  env,
-  pipes,
-  load: (name, task, model, options = {}) =>
-    caught(async () => {
-      const events = [];
-      const pipe = await pipeline(task, model, { ...options, progress_callback: (event) => events.push(event) });
-      pipes.set(name, { pipe, events });
-      return { info: pipe.info(), events };
-    }),
-  call: (name, ...args) => caught(async () => plain(await pipes.get(name).pipe(...args))),
-  drop: async (name) => {
-    await pipes.get(name)?.pipe.dispose();
-    pipes.delete(name);
-  },
-  ready: true,
-});
-`;
 
 describe('package in Chromium', () => {
-  let browser, hub, page, problems, url;
+  let browser, hub, page, problems, url, calls;
+  const load = (...args) => calls.load(...args);
+  const run = (...args) => calls.run(...args);
+  const drop = (name) => calls.drop(name);
   before(async () => {
     const folder = project('browser', { 'index.html': html('/main.js'), 'main.js': PAGE });
-    hub = await serveApp(folder);
+    hub = await serveApp(folder, { models: realModels });
     url = `${hub.url}index.html`;
     browser = await openBrowser();
     ({ page, problems } = await openPage(browser, url));
+    calls = caller(page);
   });
   after(async () => {
     await browser?.close();
@@ -72,41 +40,29 @@ describe('package in Chromium', () => {
     await page.evaluate(() => tareas.cache.clear());
   });
 
-  const load = (...args) => page.evaluate((given) => globalThis.load(...given), args);
-  const run = (...args) => page.evaluate((given) => globalThis.call(...given), args);
-  const drop = (name) => page.evaluate((given) => globalThis.drop(given), name);
-  const good = ({ value, error }) => (assert.equal(error, undefined, error?.message), value);
-
-  /** Every recorded call of a variant against Python's result. */
-  async function goldens(variant, options) {
-    const loaded = new Set();
-    for (const entry of golden(variant).pipeline) {
-      const ours = call(entry);
-      if (!ours) continue;
-      const { task } = entry;
-      if (!loaded.has(task)) {
-        const { info } = good(await load(task, task, `goldens/${variant}`, { dtype: 'fp32', ...options }));
-        assert.equal(info.device, options.device, info.fallback);
-        loaded.add(task);
-      }
-      const result = await run(task, ...ours.args);
-      if (entry.error !== undefined) assert.match(result.error.code, /^(input|unsupported)$/);
-      else compare(good(result), entry, ours.text, TOLERANCE);
-    }
-    for (const task of loaded) await drop(task);
-  }
-
   for (const build of ['relaxed', 'simd']) {
     it(`agrees with Python on the CPU, ${build}`, async () => {
-      await page.evaluate((given) => (env.wasmBuild = given), build);
-      for (const variant of VARIANTS) await goldens(variant, { device: 'wasm' });
-      await page.evaluate(() => (env.wasmBuild = 'auto'));
+      await calls.use(build);
+      for (const variant of VARIANTS) await calls.goldens(variant, { device: 'wasm' });
+      await calls.use('auto');
+    });
+
+    it(`keeps the real models' accuracy on the CPU, ${build}`, async () => {
+      await calls.use(build);
+      await checkEmbeddings(calls, 'wasm');
+      await checkEntities(calls, 'wasm');
+      await calls.use('auto');
     });
   }
 
   for (const variant of ON_WEBGPU) {
-    it(`agrees with Python on WebGPU: ${variant}`, () => goldens(variant, { device: 'webgpu' }));
+    it(`agrees with Python on WebGPU: ${variant}`, () => calls.goldens(variant, { device: 'webgpu' }));
   }
+
+  it("keeps the real models' accuracy on WebGPU", async () => {
+    await checkEmbeddings(calls, 'webgpu', 24);
+    await checkEntities(calls, 'webgpu', 24);
+  });
 
   it('recovers from a lost device, and says so', async () => {
     good(await load('p', 'feature-extraction', 'goldens/bert-encoder', { device: 'webgpu', dtype: 'fp32' }));
