@@ -16,7 +16,7 @@ use tareas::tasks::{
 use tareas::tensor::Format;
 use tareas::{Code, Result};
 
-const VARIANTS: [&str; 4] = ["gpt2-text", "gpt2-merges", "bart-text", "t5-text"];
+const VARIANTS: [&str; 5] = ["gpt2-text", "gpt2-merges", "bart-text", "t5-text", "marian-text"];
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/generation").join(name)

@@ -1,6 +1,6 @@
 """Goldens of the tasks that write text: tests/goldens/generation/VARIANT/, whole repositories with tokenizers.
 
-    OMP_NUM_THREADS=1 python tools/goldens_writing.py
+    OMP_NUM_THREADS=1 python tools/goldens_writing.py [VARIANT ...]
 
 Tokenizers are trained on a few sentences. `golden.json`:
 
@@ -14,6 +14,7 @@ is left out (its place is taken by the next prompt).
 import json
 import pathlib
 import shutil
+import sys
 import tempfile
 
 import sentencepiece
@@ -53,13 +54,13 @@ def byte_level(folder, specials, vocab):
     tokenizer.save_model(str(folder))
 
 
-def sentence_piece(folder, name, vocab, **kwargs):
+def sentence_piece(folder, name, vocab, lines=None, rule="nmt_nfkc", **kwargs):
     with tempfile.TemporaryDirectory() as temporary:
         text = pathlib.Path(temporary) / "text"
-        text.write_text("\n".join(corpus()))
+        text.write_text("\n".join(lines or corpus()))
         sentencepiece.SentencePieceTrainer.train(
             input=str(text), model_prefix=f"{temporary}/m", vocab_size=vocab, character_coverage=1.0, num_threads=1,
-            minloglevel=2, normalization_rule_name="nmt_nfkc", **kwargs,
+            minloglevel=2, normalization_rule_name=rule, **kwargs,
         )
         shutil.copy(f"{temporary}/m.model", folder / name)
 
@@ -75,13 +76,13 @@ def noisy(model, seed):
     return model.register_forward_hook(add)
 
 
-def record(folder, model, tokenizer, calls):
-    out = []
+def record(folder, model, tokenizer, calls, texts=TEXTS, prompts=PROMPTS):
+    out, all_prompts = [], prompts
     for task, kwargs, count in calls:
         pipe = pipeline(task, model=model, tokenizer=tokenizer, device="cpu")
         # Every pipeline must start from the files' own settings.
         kept = 0
-        prompts = list(PROMPTS)
+        prompts = list(all_prompts)
         while kept < count and prompts:
             prompt = prompts.pop(0)
             result = pipe(prompt, **kwargs)
@@ -95,7 +96,7 @@ def record(folder, model, tokenizer, calls):
                 out.append({"task": task, "args": [prompt], "kwargs": {k: v for k, v in kwargs.items() if k != "tokenizer"}, "result": result})
         assert kept == count, (folder, task, kwargs, kept)
     tokens = []
-    for text in TEXTS:
+    for text in texts:
         ids = tokenizer(text)["input_ids"]
         tokens.append({
             "text": text, "ids": ids, "decoded": tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False),
@@ -214,10 +215,61 @@ def bart(name, seed):
     record(folder, model, tokenizer, seq2seq_calls())
 
 
+# Codes, alone and amid a text; what the source model does not know but vocab.json does; special tokens in a text;
+# what the fast tokenizers' normalizer would do otherwise.
+MARIAN_TEXTS = [
+    ">>es<< The dog sleeps.", ">>de<<The dog", ">>xx<< an unknown code", "no >>es<< code here", ">>es<<", ">> es << The",
+    ">>es<< >>de<< two", "The dog</s>>>es<< sleeps <unk> now<pad>", "</s>", "   ", "\t\n", "a\u2581b \u2581", "東京 ñandú ¡año!",
+    "ñ ¿ 東", "c\u0327a\u0300 o\u0302\u0301 \u1112\u1161\u11ab", "👩‍👩‍👧 \u00ad\u200b\ufeff x", "a\u00a0b\u3000c  d", "＜ｕｎｋ＞ ①②", "<s> <0x41>",
+    "e" * 70 + "\u0301" * 5, "ẛ̣ \u1e9b\u0323 q\u0307\u0323",
+]
+
+
+def marian(name, seed):
+    """source.spm, target.spm and vocab.json, as the Opus-MT repositories."""
+    folder = fresh(name)
+    sentence_piece(folder, "source.spm", 300)
+    sentence_piece(folder, "target.spm", 80, [*SPANISH * 4, "東 京"], rule="identity")
+    pieces = []
+    for file in ("source.spm", "target.spm"):
+        model = sentencepiece.SentencePieceProcessor(str(folder / file))
+        pieces += [model.id_to_piece(i) for i in range(3, len(model))]
+    words = ["</s>", "<unk>", ">>es<<", ">>de<<", *dict.fromkeys(sorted(pieces, key=len)), "<pad>"]
+    vocab = {word: i for i, word in enumerate(words)}
+    (folder / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False, indent=0) + "\n")
+    settings = {"source_lang": "en", "target_lang": "es", "model_max_length": 96, "tokenizer_class": "MarianTokenizer"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")
+    pad = vocab["<pad>"]
+    config = tf.MarianConfig(
+        vocab_size=len(vocab), d_model=36, encoder_layers=2, decoder_layers=2, encoder_attention_heads=3,
+        decoder_attention_heads=3, encoder_ffn_dim=64, decoder_ffn_dim=64, max_position_embeddings=96,
+        pad_token_id=pad, eos_token_id=0, bos_token_id=0, decoder_start_token_id=pad, forced_eos_token_id=0,
+        scale_embedding=True,
+    )
+    model = tf.MarianMTModel(config).eval()
+    seed_weights(model, seed)
+    # As Opus-MT's: <pad> is never written.
+    model.generation_config = tf.GenerationConfig(
+        bad_words_ids=[[pad]], bos_token_id=0, eos_token_id=0, forced_eos_token_id=0, pad_token_id=pad,
+        decoder_start_token_id=pad, max_length=40, num_beams=4,
+    )
+    model.save_pretrained(folder)
+    model, tokenizer = tf.AutoModelForSeq2SeqLM.from_pretrained(folder).eval(), tf.AutoTokenizer.from_pretrained(folder)
+    calls = [("translation", {}, 3), ("translation", {"num_beams": 1}, 3), ("translation_en_to_es", {"max_new_tokens": 12}, 1),
+             ("text2text-generation", {"num_beams": 2, "num_return_sequences": 2}, 1)]
+    prompts = [">>es<< The dog sleeps.", "A ¿b? 東", *PROMPTS]
+    record(folder, model, tokenizer, calls, TEXTS + MARIAN_TEXTS, prompts)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     tf.logging.set_verbosity_error()
-    gpt2("gpt2-text", 11, True)
-    gpt2("gpt2-merges", 12, False)
-    bart("bart-text", 13)
-    t5("t5-text", 14)
+    makers = {
+        "gpt2-text": lambda name: gpt2(name, 11, True),
+        "gpt2-merges": lambda name: gpt2(name, 12, False),
+        "bart-text": lambda name: bart(name, 13),
+        "t5-text": lambda name: t5(name, 14),
+        "marian-text": lambda name: marian(name, 15),
+    }
+    for variant in sys.argv[1:] or makers:
+        makers[variant](variant)

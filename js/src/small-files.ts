@@ -20,7 +20,13 @@ const IMAGE: SmallFiles = { optional: [], oneOf: [['preprocessor_config.json']] 
 /** Special tokens and settings, and a tokenizer in whatever form there is. */
 const WRITING: SmallFiles = {
   optional: ['tokenizer_config.json', 'special_tokens_map.json', 'generation_config.json'],
-  oneOf: [['tokenizer.json'], ['vocab.json', 'merges.txt'], ['spiece.model'], ['sentencepiece.bpe.model']],
+  oneOf: [
+    ['tokenizer.json'],
+    ['vocab.json', 'merges.txt'],
+    ['source.spm', 'vocab.json'],
+    ['spiece.model'],
+    ['sentencepiece.bpe.model'],
+  ],
 };
 
 const FILES: Record<TaskId, SmallFiles> = {

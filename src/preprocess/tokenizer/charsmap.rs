@@ -58,6 +58,48 @@ pub fn check(map: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
+/// A map that passed [`check`].
+#[derive(Debug)]
+pub struct Charsmap {
+    units: Vec<u32>,
+    texts: String,
+}
+
+impl Charsmap {
+    /// `None` for a damaged map, and for an empty one.
+    pub fn new(map: &[u8]) -> Option<Self> {
+        check(map).ok()?;
+        let size = u32::from_le_bytes(map.get(..4)?.try_into().ok()?) as usize;
+        let (trie, texts) = map[4..].split_at(size);
+        let unit = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+        Some(Charsmap {
+            units: trie.chunks_exact(4).map(unit).collect(),
+            texts: String::from_utf8(texts.to_vec()).ok()?,
+        })
+    }
+
+    /// The longest beginning of `text` that is in the map: its length, and what replaces it.
+    pub fn longest(&self, text: &str) -> Option<(usize, &str)> {
+        let offset = |unit: u32| ((unit >> 10) << ((unit & 1 << 9) >> 6)) as usize;
+        let mut at = offset(self.units[0]);
+        let mut found = None;
+        // A zero byte is no key: its units are the values.
+        for (i, c) in text.bytes().enumerate().take_while(|(_, c)| *c != 0) {
+            at ^= usize::from(c);
+            let unit = self.units[at];
+            if unit & 0x8000_00FF != u32::from(c) {
+                break;
+            }
+            at ^= offset(unit);
+            if unit >> 8 & 1 == 1 {
+                found = Some((i + 1, (self.units[at] & 0x7FFF_FFFF) as usize));
+            }
+        }
+        let (len, value) = found.filter(|(len, _)| text.is_char_boundary(*len))?;
+        Some((len, self.texts[value..].split('\0').next().unwrap_or_default()))
+    }
+}
+
 fn decode_base64(text: &str) -> Option<Vec<u8>> {
     let digit = |c: u8| {
         Some(match c {

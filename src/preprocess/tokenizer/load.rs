@@ -388,6 +388,7 @@ impl Tokenizer {
         let max_length = config.max_length()?.unwrap_or(usize::MAX).min(max_positions);
         Ok(Tokenizer {
             inner,
+            marian: None,
             template,
             added,
             special,

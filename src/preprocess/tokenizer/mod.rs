@@ -7,6 +7,7 @@ pub mod bpe;
 mod charsmap;
 mod encoding;
 mod load;
+mod marian;
 pub mod spm;
 mod template;
 
@@ -21,12 +22,15 @@ use super::offsets::widen;
 use crate::error::Result;
 use crate::{err, Code};
 use encoding::Tokens;
+use marian::Marian;
 use template::Template;
 
 /// A tokenizer for one model.
 #[derive(Debug)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
+    /// Cuts and joins texts in the place of `inner`.
+    marian: Option<Marian>,
     template: Template,
     /// Added tokens as they are spelled, by id.
     added: HashMap<u32, String>,
@@ -49,6 +53,13 @@ pub struct Special {
     pub mask: Option<u32>,
     pub bos: Option<u32>,
     pub eos: Option<u32>,
+}
+
+impl Special {
+    fn all(&mut self) -> [&mut Option<u32>; 6] {
+        let Special { unk, pad, cls, mask, bos, eos } = self;
+        [unk, pad, cls, mask, bos, eos]
+    }
 }
 
 impl Tokenizer {
@@ -80,6 +91,9 @@ impl Tokenizer {
 
     /// The tokens of `text` alone.
     fn tokens(&self, text: &str) -> Result<Tokens> {
+        if let Some(marian) = &self.marian {
+            return marian.tokens(text);
+        }
         let encoding = self.inner.encode(text, false).map_err(|e| {
             let error = err!(Code::Tokenizer, "tokenizer.json cannot encode the text: {e}");
             error.remedy("its vocabulary must hold the unknown token that it names")
@@ -175,16 +189,25 @@ impl Tokenizer {
 
     /// The id of a token, if the vocabulary has it.
     pub fn token_to_id(&self, token: &str) -> Option<u32> {
-        self.inner.token_to_id(token)
+        match &self.marian {
+            Some(marian) => marian.token_to_id(token),
+            None => self.inner.token_to_id(token),
+        }
     }
 
     /// The token with this id, as the vocabulary spells it.
     pub fn token(&self, id: u32) -> Option<String> {
+        if let Some(marian) = &self.marian {
+            return marian.token(id);
+        }
         self.added.get(&id).cloned().or_else(|| self.inner.get_model().id_to_token(id))
     }
 
     /// Tokens joined to text (`convert_tokens_to_string`).
     pub fn join(&self, tokens: Vec<String>) -> Result<String> {
+        if let Some(marian) = &self.marian {
+            return Ok(marian.join(&tokens));
+        }
         match self.inner.get_decoder() {
             Some(decoder) => decoder
                 .decode(tokens)

@@ -9,15 +9,20 @@ use crate::error::Result;
 use crate::{err, Code};
 
 /// A unigram model.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SentencePiece {
     /// Pieces with their scores and kinds, in id order.
     pieces: Vec<(String, f32, u64)>,
     unk: u64,
-    charsmap: Vec<u8>,
+    pub(super) charsmap: Vec<u8>,
+    /// `add_dummy_prefix`: a space is put before a text.
+    pub(super) prefix: bool,
+    /// `remove_extra_whitespaces`
+    pub(super) squeeze: bool,
 }
 
 /// Kinds of pieces.
+const UNKNOWN: u64 = 2;
 const CONTROL: u64 = 3;
 const USER: u64 = 4;
 
@@ -103,7 +108,13 @@ impl SentencePiece {
     /// [`Code::Tokenizer`] for damaged files, [`Code::Unsupported`] for models other than unigram.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self> {
         let bad = || broken(name, "this is no SentencePiece model, or it is cut short");
-        let mut model = SentencePiece::default();
+        let mut model = SentencePiece {
+            pieces: Vec::new(),
+            unk: 0,
+            charsmap: Vec::new(),
+            prefix: true,
+            squeeze: true,
+        };
         let mut message = Message(bytes);
         while !message.0.is_empty() {
             let (field, value) = message.next().ok_or_else(bad)?;
@@ -123,8 +134,10 @@ impl SentencePiece {
                         return Err(error.remedy("save the repository with a tokenizer.json"));
                     }
                     (2, (40, Field::Number(id))) => model.unk = id,
-                    // normalizer_spec: precompiled_charsmap
+                    // normalizer_spec
                     (3, (2, Field::Bytes(map))) => model.charsmap = map.to_vec(),
+                    (3, (3, Field::Number(on))) => model.prefix = on != 0,
+                    (3, (4, Field::Number(on))) => model.squeeze = on != 0,
                     _ => {}
                 }
             }
@@ -142,6 +155,18 @@ impl SentencePiece {
             return Err(bad());
         }
         Ok(model)
+    }
+
+    /// The pieces that texts are cut into, with their scores, and which of them is the unknown one;
+    /// that one is spelled so that no text has it.
+    pub(super) fn unigram(&self) -> (Vec<(String, f64)>, usize) {
+        let kept = |p: &&(String, f32, u64)| matches!(p.2, 1 | UNKNOWN | USER);
+        let piece = |(text, score, kind): &(String, f32, u64)| {
+            let text = if *kind == UNKNOWN { String::new() } else { text.clone() };
+            (text, f64::from(*score))
+        };
+        let unk = self.pieces[..self.unk as usize].iter().filter(kept).count();
+        (self.pieces.iter().filter(kept).map(piece).collect(), unk)
     }
 
     /// The tokenizer.json of this model under a class's layout. `prepend` says where a space is put

@@ -8,6 +8,15 @@ use crate::preprocess::tokenizer::{bpe, Tokenizer, TokenizerFiles};
 use crate::tasks::Files;
 
 pub(super) fn load(files: &Files, model_type: &str, positions: usize) -> Result<Tokenizer> {
+    if let (None, Some(source)) = (files.get("tokenizer.json"), files.get("source.spm")) {
+        let settings = TokenizerFiles {
+            tokenizer_config: files.get("tokenizer_config.json"),
+            special_tokens_map: files.get("special_tokens_map.json"),
+            ..TokenizerFiles::default()
+        };
+        let vocab = files.get("vocab.json").unwrap_or_default();
+        return Tokenizer::marian(source, vocab, &settings, positions);
+    }
     let converted = match files.get("tokenizer.json") {
         Some(_) => None,
         None => convert(files, model_type)?,
