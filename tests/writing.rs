@@ -16,7 +16,15 @@ use tareas::tasks::{
 use tareas::tensor::Format;
 use tareas::{Code, Result};
 
-const VARIANTS: [&str; 5] = ["gpt2-text", "gpt2-merges", "bart-text", "t5-text", "marian-text"];
+const VARIANTS: [&str; 7] = [
+    "gpt2-text",
+    "gpt2-merges",
+    "bart-text",
+    "t5-text",
+    "marian-text",
+    "mbart-text",
+    "mbart50-text",
+];
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/generation").join(name)
@@ -74,6 +82,59 @@ fn texts_are_those_of_the_python_pipelines() {
                     case["kwargs"]
                 );
             }
+        }
+    }
+}
+
+/// Infilling as the documentation of BART does it: `model.generate` on the text with its mask.
+#[test]
+fn masks_are_filled_as_by_generate() {
+    for device in devices() {
+        let mut model = open("bart-text", "text2text-generation", device).unwrap();
+        let golden = golden("bart-text");
+        let fills = golden["fills"].as_array().unwrap();
+        for fill in fills {
+            let mut options = fill["kwargs"].clone();
+            options["fill"] = true.into();
+            let got = call(&mut model, fill["text"].clone(), options, &mut Silent);
+            assert_eq!(got.as_ref(), Ok(&fill["result"]), "{} {}", fill["text"], fill["kwargs"]);
+        }
+        assert!(fills.iter().any(|fill| fill["result"][0]["span"].is_string()));
+        let mut refused = |text: &str, options: Value, words: &str| {
+            let error = call(&mut model, text.into(), options, &mut Silent).unwrap_err();
+            assert_eq!(error.code, Code::Input, "{error}");
+            assert!(format!("{error}").contains(words), "{error}");
+        };
+        refused("no mask", json!({"fill": true}), "this has 0");
+        refused("<mask> <mask>", json!({"fill": true}), "this has 2");
+        refused("<mask>", json!({"fill": true, "return_tensors": true}), "return_tensors");
+    }
+    let mut model = open("t5-text", "text2text-generation", DeviceChoice::Wasm).unwrap();
+    let error = call(&mut model, "<mask>".into(), json!({"fill": true}), &mut Silent).unwrap_err();
+    assert_eq!(error.code, Code::Unsupported, "{error}");
+}
+
+/// zero-shot-classification through BART-MNLI, from vocab.json and merges.txt.
+#[test]
+fn bart_judges_as_in_the_python_pipeline() {
+    for device in devices() {
+        let mut model = open("bart-mnli-text", "zero-shot-classification", device).unwrap();
+        for case in golden("bart-mnli-text")["calls"].as_array().unwrap() {
+            let input =
+                json!({ "sequences": case["args"][0], "candidate_labels": case["args"][1] });
+            let got = call(&mut model, input, case["kwargs"].clone(), &mut Silent).unwrap();
+            let want = &case["result"];
+            let list = |value: &Value| value.as_array().cloned().unwrap_or(vec![value.clone()]);
+            for (got, want) in list(&got).iter().zip(list(want)) {
+                assert_eq!(got["sequence"], want["sequence"]);
+                assert_eq!(got["labels"], want["labels"], "{case}");
+                for (got, want) in list(&got["scores"]).iter().zip(list(&want["scores"])) {
+                    // f32 sums in another order
+                    let off = (got.as_f64().unwrap() - want.as_f64().unwrap()).abs();
+                    assert!(off < 2e-6, "{off} {case}");
+                }
+            }
+            assert_eq!(list(&got).len(), list(want).len());
         }
     }
 }

@@ -6,6 +6,7 @@ Tokenizers are trained on a few sentences. `golden.json`:
 
     tokens    [{ text, ids, decoded, cleaned }]: with special tokens; decoded without them
     calls     [{ task, args, kwargs, result | error }]: pipeline(task, model)(*args, **kwargs)
+    fills     [{ text, kwargs, result: [{ generated_text, span }] }]: BART's infilling, by model.generate
 
 Every call is repeated with noise of 3e-4 of the logits' size; one whose text changes is too close to call and
 is left out (its place is taken by the next prompt).
@@ -13,6 +14,7 @@ is left out (its place is taken by the next prompt).
 
 import json
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
@@ -76,9 +78,11 @@ def noisy(model, seed):
     return model.register_forward_hook(add)
 
 
-def record(folder, model, tokenizer, calls, texts=TEXTS, prompts=PROMPTS):
+def record(folder, model, tokenizer, calls, texts=TEXTS, prompts=PROMPTS, fills=None):
     out, all_prompts = [], prompts
     for task, kwargs, count in calls:
+        # mBART's keeps the languages of the last call.
+        tokenizer = tf.AutoTokenizer.from_pretrained(folder)
         pipe = pipeline(task, model=model, tokenizer=tokenizer, device="cpu")
         # Every pipeline must start from the files' own settings.
         kept = 0
@@ -95,16 +99,51 @@ def record(folder, model, tokenizer, calls, texts=TEXTS, prompts=PROMPTS):
                 kept += 1
                 out.append({"task": task, "args": [prompt], "kwargs": {k: v for k, v in kwargs.items() if k != "tokenizer"}, "result": result})
         assert kept == count, (folder, task, kwargs, kept)
-    tokens = []
+    tokens, tokenizer = [], tf.AutoTokenizer.from_pretrained(folder)
     for text in texts:
         ids = tokenizer(text)["input_ids"]
         tokens.append({
             "text": text, "ids": ids, "decoded": tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False),
             "cleaned": tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=True),
         })
-    (folder / "golden.json").write_text(json.dumps({"tokens": tokens, "calls": out}, ensure_ascii=False, indent=1) + "\n")
+    golden = {"tokens": tokens, "calls": out}
+    if fills:
+        golden["fills"] = fills
+    (folder / "golden.json").write_text(json.dumps(golden, ensure_ascii=False, indent=1) + "\n")
     size = sum(f.stat().st_size for f in folder.iterdir())
     print(folder.name, size // 1024, "KB")
+
+
+# The page's call: the text with its mask, generate, decode. `span` is what stands between the mask's neighbours.
+FILLS = ["UN Chief Says There Is No <mask> in Syria", "<mask>", "The <mask>", "<mask> sleeps.", "El perro <mask> la mesa."]
+
+
+def infill(model, tokenizer):
+    out = []
+    for text in FILLS:
+        for kwargs in ({"max_new_tokens": 16, "min_length": 0}, {"num_beams": 4, "num_return_sequences": 3, "max_new_tokens": 12}):
+            def run():
+                ids = tokenizer(text, return_tensors="pt")["input_ids"]
+                texts = tokenizer.batch_decode(
+                    model.generate(ids, **{"forced_bos_token_id": 0, **kwargs}), skip_special_tokens=True,
+                    clean_up_tokenization_spaces=False,
+                )
+                left, right = (part.strip() for part in text.split("<mask>"))
+                result = []
+                for one in texts:
+                    found = re.fullmatch(re.escape(left) + "(.*)" + re.escape(right), one.strip(), re.DOTALL)
+                    result.append({"generated_text": one, "span": found and found[1].strip()})
+                return result
+            result, stable = run(), True
+            for seed in range(3):
+                hook = noisy(model, seed)
+                stable &= run() == result
+                hook.remove()
+            if stable:
+                out.append({"text": text, "kwargs": kwargs, "result": result})
+    print(len(out), "fills", sum(one["span"] is not None for fill in out for one in fill["result"]), "with a span")
+    assert len(out) >= 5
+    return out
 
 
 def fresh(name):
@@ -212,7 +251,69 @@ def bart(name, seed):
     )
     model.save_pretrained(folder)
     model, tokenizer = tf.AutoModelForSeq2SeqLM.from_pretrained(folder).eval(), tf.AutoTokenizer.from_pretrained(folder)
-    record(folder, model, tokenizer, seq2seq_calls())
+    record(folder, model, tokenizer, seq2seq_calls(), fills=infill(model, tokenizer))
+
+
+def bart_mnli(name, seed):
+    """facebook/bart-large-mnli's head; vocab.json and merges.txt, as valhalla/distilbart-mnli has."""
+    folder = fresh(name)
+    byte_level(folder, ["<s>", "<pad>", "</s>", "<unk>", "<mask>"], 330)
+    tokenizer = tf.BartTokenizerFast(str(folder / "vocab.json"), str(folder / "merges.txt"))
+    labels = ["contradiction", "neutral", "entailment"]
+    config = tf.BartConfig(
+        vocab_size=len(tokenizer), d_model=36, encoder_layers=2, decoder_layers=2, encoder_attention_heads=3,
+        decoder_attention_heads=3, encoder_ffn_dim=64, decoder_ffn_dim=64, max_position_embeddings=96,
+        id2label=dict(enumerate(labels)), label2id={label: i for i, label in enumerate(labels)},
+    )
+    model = tf.BartForSequenceClassification(config).eval()
+    seed_weights(model, seed)
+    model.save_pretrained(folder)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    settings = {"model_max_length": 96, "tokenizer_class": "BartTokenizer"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")
+    model = tf.AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    pipe = pipeline("zero-shot-classification", model=model, tokenizer=tf.AutoTokenizer.from_pretrained(folder), device="cpu")
+    topics = ["animals", "politics", "the weather", "food"]
+    calls = [
+        (["The dog sleeps under the table.", topics], {}),
+        (["¿Dónde está la biblioteca, señor?", "viaje, comida"], {"hypothesis_template": "Este texto trata de {}."}),
+        (["Hello", topics], {"multi_label": True}),
+        (["Hello", ["greeting"]], {}),
+        ([["The dog", "Hello, world! It isn't 3.5 o'clock yet."], topics], {}),
+        (["word " * 120, topics[:2]], {}),
+    ]
+    out = [{"task": "zero-shot-classification", "args": args, "kwargs": kwargs, "result": pipe(*args, **kwargs)} for args, kwargs in calls]
+    (folder / "golden.json").write_text(json.dumps({"calls": out}, ensure_ascii=False, indent=1) + "\n")
+    print(name, out[0]["result"]["scores"])
+
+
+def mbart(name, seed, tokenizer_class):
+    """sentencepiece.bpe.model alone: the fairseq order and the languages are the class's."""
+    folder = fresh(name)
+    sentence_piece(folder, "sentencepiece.bpe.model", 300)
+    tokenizer = tokenizer_class(str(folder / "sentencepiece.bpe.model"))
+    config = tf.MBartConfig(
+        vocab_size=len(tokenizer), d_model=36, encoder_layers=2, decoder_layers=2, encoder_attention_heads=3,
+        decoder_attention_heads=3, encoder_ffn_dim=64, decoder_ffn_dim=64, max_position_embeddings=96,
+        scale_embedding=True, decoder_start_token_id=2, forced_eos_token_id=2, max_length=40, num_beams=4,
+    )
+    model = tf.MBartForConditionalGeneration(config).eval()
+    seed_weights(model, seed)
+    model.save_pretrained(folder)
+    class_name = tokenizer_class.__name__.removesuffix("Fast")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": class_name}, indent=2) + "\n")
+    model, tokenizer = tf.AutoModelForSeq2SeqLM.from_pretrained(folder).eval(), tf.AutoTokenizer.from_pretrained(folder)
+    assert tokenizer.is_fast
+    far = {"src_lang": "es_XX", "tgt_lang": "uk_UA" if "50" in class_name else "zh_CN"}
+    new = {"max_new_tokens": 16}
+    calls = [
+        ("translation", {"src_lang": "en_XX", "tgt_lang": "es_XX", **new}, 2),
+        ("translation", {"src_lang": "en_XX", "tgt_lang": "es_XX", "num_beams": 1, **new}, 2),
+        ("translation", {**far, **new}, 2),
+        ("text2text-generation", {"num_beams": 2, **new}, 1),
+    ]
+    texts = TEXTS + ["en_XX and </s> es_XX", "uk_UA", "a<mask> b <mask>", "東京 Ω", "  ", "c\u0327 \u1112\u1161\u11ab ①"]
+    record(folder, model, tokenizer, calls, texts)
 
 
 # Codes, alone and amid a text; what the source model does not know but vocab.json does; special tokens in a text;
@@ -270,6 +371,9 @@ if __name__ == "__main__":
         "bart-text": lambda name: bart(name, 13),
         "t5-text": lambda name: t5(name, 14),
         "marian-text": lambda name: marian(name, 15),
+        "mbart-text": lambda name: mbart(name, 16, tf.MBartTokenizerFast),
+        "mbart50-text": lambda name: mbart(name, 17, tf.MBart50TokenizerFast),
+        "bart-mnli-text": lambda name: bart_mnli(name, 18),
     }
     for variant in sys.argv[1:] or makers:
         makers[variant](variant)

@@ -14,9 +14,11 @@ import {
 } from './tasks/automatic-speech-recognition.js';
 import type { FeatureExtractionOptions, FeatureExtractionResult } from './tasks/feature-extraction.js';
 import type {
+  FilledText,
   GeneratedText,
   SummarizationOptions,
   SummaryText,
+  Text2TextGenerationOptions,
   TextGenerationOptions,
   TranslationOptions,
   TranslationText,
@@ -371,6 +373,19 @@ export function summarize(
 ): Promise<SummaryText[]>;
 export function summarize(text: unknown, options?: object): Promise<unknown> {
   return call('summarization', [text], options);
+}
+
+/**
+ * Fills the one `<mask>` of a text with a span of any length. `num_beams` and `num_return_sequences` give
+ * several candidates.
+ */
+export function fill(
+  text: string,
+  options?: WithModel<Omit<Text2TextGenerationOptions, 'fill'>>,
+): Promise<FilledText[]> {
+  const task = 'text2text-generation';
+  const model = options?.model ?? settings.get(task)?.model ?? 'facebook/bart-base';
+  return call(task, [text], { ...options, model, fill: true }) as Promise<FilledText[]>;
 }
 
 /** A text in another language. */

@@ -11,6 +11,7 @@
 //! | `loader` | from a repository's files to a [`Model`] |
 //! | `registry` | the tasks, and which checkpoints serve them |
 //! | `host` | what a running call may ask of its caller |
+//! | `tokens` | the tokenizer from whatever files a repository has |
 
 pub mod audio;
 mod family;
@@ -21,6 +22,7 @@ mod loader;
 mod registry;
 mod scores;
 pub mod text;
+mod tokens;
 pub mod vision;
 
 pub use family::{AnyFamily, Family, Files, Kind};

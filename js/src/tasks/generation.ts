@@ -96,6 +96,11 @@ export interface Text2TextOptions extends GenerationOptions {
   truncation?: boolean;
 }
 
+export interface Text2TextGenerationOptions extends Text2TextOptions {
+  /** The text has one mask (`<mask>` for BART): report the span that is written in its place. Default false. */
+  fill?: boolean;
+}
+
 export interface SummarizationOptions extends Text2TextOptions {
   /** Summarise a text that is too long part by part. Default false. */
   split?: boolean;
@@ -130,6 +135,11 @@ interface Scored {
 }
 export interface GeneratedText extends Scored {
   generated_text: string;
+}
+/** With `fill`. */
+export interface FilledText extends GeneratedText {
+  /** What stands where the mask was; null where the model rewrote the text around it too. */
+  span: string | null;
 }
 export interface SummaryText extends Scored {
   summary_text: string;
@@ -182,7 +192,9 @@ interface Seq2SeqCall<O, R> extends Streams<O> {
   (texts: readonly string[], options?: O & { num_return_sequences?: 1 }): Promise<R[]>;
   (texts: readonly string[], options: O): Promise<R[] | R[][]>;
 }
-export type Text2TextCall = Seq2SeqCall<Text2TextOptions, GeneratedText>;
+export interface Text2TextCall extends Seq2SeqCall<Text2TextGenerationOptions, GeneratedText> {
+  (text: string, options: Text2TextGenerationOptions & { fill: true }): Promise<FilledText[]>;
+}
 export type SummarizationCall = Seq2SeqCall<SummarizationOptions, SummaryText>;
 export type TranslationCall = Seq2SeqCall<TranslationOptions, TranslationText>;
 
@@ -421,7 +433,7 @@ export const textGeneration = define('text-generation', [
   'stop_sequence',
   'handle_long_generation',
 ]);
-export const text2textGeneration = define('text2text-generation', ['truncation']);
+export const text2textGeneration = define('text2text-generation', ['truncation', 'fill']);
 export const summarization = define('summarization', ['truncation', 'split']);
 export const translation = define('translation', ['truncation', 'src_lang', 'tgt_lang']);
 

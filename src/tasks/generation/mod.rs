@@ -4,21 +4,21 @@
 //! |---|---|
 //! | `text` | `text-generation` |
 //! | `seq2seq` | `text2text-generation`, `summarization`, `translation` |
+//! | `fill` | the span in the place of a text's mask |
 //! | `live` | a running call's end towards its caller: pieces, callbacks, aborts |
-//! | `tokens` | the tokenizer from whatever files a repository has |
 //!
 //! Options are those of the Python pipelines and of `generate`; an option that is unknown, not
 //! implemented or without effect is an error that names it.
 
+mod fill;
 mod live;
 mod options;
 mod seq2seq;
 mod text;
-mod tokens;
 
 use serde_json::Value;
 
-use super::{AbortHandle, Family, Files, Host, Input, Task, TaskOutput};
+use super::{tokens, AbortHandle, Family, Files, Host, Input, Task, TaskOutput};
 use crate::checkpoint::{Config, Manifest};
 use crate::error::Result;
 use crate::generate::{self, Defaults, GenerationConfig, Prompt};

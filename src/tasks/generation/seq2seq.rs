@@ -7,6 +7,7 @@
 use serde_json::{json, Map, Value};
 use web_time::Instant;
 
+use super::fill::Around;
 use super::live::{Live, Text};
 use super::options::Options;
 use super::text::extras;
@@ -34,13 +35,21 @@ pub(super) async fn run(
         _ => (None, None),
     };
     let split = pipe.task == Task::Summarization && options.on("split")?;
+    let fill = pipe.task == Task::Text2TextGeneration && options.on("fill")?;
     let stream = options.on("stream")?;
     let processor = options.on("logits_processor")?;
     let criteria = options.on("stopping_criteria")?;
     let batch_size = options.batch_size()?;
 
+    let model_type = pipe.config.model_type()?.to_string();
     let translation = Translation::new(pipe, languages)?;
     if let Some(bos) = translation.forced_bos {
+        options.0.entry("forced_bos_token_id").or_insert(bos.into());
+    }
+    let around = if fill { around(pipe, &inputs.list, tensors)? } else { Vec::new() };
+    let start_of_text = pipe.tokenizer.special().bos.filter(|_| fill && model_type == "bart");
+    if let Some(bos) = start_of_text {
+        // BART was trained to begin with <s>, and its published files do not say so.
         options.0.entry("forced_bos_token_id").or_insert(bos.into());
     }
     let settings = pipe.settings(&translation.key)?.call(&options.0)?;
@@ -56,7 +65,8 @@ pub(super) async fn run(
     let mut sources: Vec<Vec<u32>> = Vec::with_capacity(inputs.list.len());
     let mut parts = Vec::with_capacity(inputs.list.len());
     for input in &inputs.list {
-        let input = format!("{}{input}", translation.prefix);
+        let prefix = if fill { "" } else { translation.prefix.as_str() };
+        let input = format!("{prefix}{input}");
         let before = sources.len();
         if split {
             sources.extend(split_text(pipe, &input)?);
@@ -91,7 +101,7 @@ pub(super) async fn run(
     };
     let mut results = Vec::with_capacity(inputs.list.len());
     let mut rest = generated.as_slice();
-    for count in parts {
+    for (at, count) in parts.into_iter().enumerate() {
         let (own, others) = rest.split_at(count);
         rest = others;
         let mut records = Vec::new();
@@ -106,7 +116,11 @@ pub(super) async fn run(
                     json!({ format!("{name}_token_ids"): one.ids })
                 } else {
                     let text = pipe.tokenizer.decode_as(&one.ids, true, text.cleanup)?;
-                    json!({ format!("{name}_text"): text })
+                    let mut record = json!({ format!("{name}_text"): text });
+                    if let Some(around) = around.get(at) {
+                        record["span"] = around.span(&text).into();
+                    }
+                    record
                 };
                 extras(pipe, one, &mut record)?;
                 records.push(record);
@@ -120,6 +134,20 @@ pub(super) async fn run(
         return Ok(Value::Array(results.into_iter().flatten().collect()));
     }
     Ok(inputs.shape(results.into_iter().map(Value::Array).collect()))
+}
+
+/// What stands around the mask of each text.
+fn around(pipe: &Generator, texts: &[String], tensors: bool) -> Result<Vec<Around>> {
+    let Some(mask) = pipe.tokenizer.mask_token() else {
+        return Err(err!(Code::Unsupported, "fill needs a model with a mask token, as BART has")
+            .remedy("use facebook/bart-base, or leave fill out"));
+    };
+    if tensors {
+        return Err(
+            err!(Code::Input, "fill and return_tensors are both set").remedy("set one of them")
+        );
+    }
+    texts.iter().map(|text| Around::new(text, mask)).collect()
 }
 
 async fn batch(

@@ -9,8 +9,8 @@ use crate::gpu::WeightShape;
 use crate::models::{Pooling, TextModel};
 use crate::plan::Runtime;
 use crate::preprocess::batch::Limits;
-use crate::preprocess::{Batch, Sequence, Tokenizer, TokenizerFiles};
-use crate::tasks::{AbortHandle, Family, Files, Host, Input, Task, TaskOutput};
+use crate::preprocess::{Batch, Sequence};
+use crate::tasks::{tokens, AbortHandle, Family, Files, Host, Input, Task, TaskOutput};
 
 /// A text model on its device.
 #[derive(Debug)]
@@ -37,13 +37,7 @@ impl Family for TextPipeline<TextEncoder> {
     fn open(task: Task, config: &Config, files: &Files) -> Result<(Self, Manifest)> {
         let model_type = config.model_type()?;
         let positions = config.usize("max_position_embeddings", Some(512))?;
-        let tokenizer_files = TokenizerFiles {
-            tokenizer_json: files.get("tokenizer.json"),
-            vocab_txt: files.get("vocab.txt"),
-            tokenizer_config: files.get("tokenizer_config.json"),
-            special_tokens_map: files.get("special_tokens_map.json"),
-        };
-        let tokenizer = Tokenizer::load(&tokenizer_files, model_type, positions)?;
+        let tokenizer = tokens::load(files, model_type, positions)?;
         let (model, manifest) = TextModel::new(config, head(task), Runtime::cpu())?;
         let info = Info {
             architecture: config.architecture().unwrap_or_default().to_string(),

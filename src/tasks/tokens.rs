@@ -1,4 +1,4 @@
-//! The tokenizer of a model that writes: from tokenizer.json, or from what older repositories have.
+//! A model's tokenizer: from tokenizer.json, or from what older repositories have.
 
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ pub(super) fn load(files: &Files, model_type: &str, positions: usize) -> Result<
     };
     let files = TokenizerFiles {
         tokenizer_json: converted.as_deref().or(files.get("tokenizer.json")),
-        vocab_txt: None,
+        vocab_txt: files.get("vocab.txt"),
         tokenizer_config: files.get("tokenizer_config.json"),
         special_tokens_map: files.get("special_tokens_map.json"),
     };
