@@ -47,9 +47,17 @@ pub struct Heads {
     pub scale: f32,
 }
 
+/// What is added to the scaled scores.
+#[derive(Clone, Copy)]
+pub struct Bias<'a> {
+    /// By head, and by how far the key stands after the query.
+    pub of: &'a dyn Fn(usize, i64) -> f32,
+    /// The place among the keys of the first query; the others follow it.
+    pub first: usize,
+}
+
 /// Softmax attention of the queries `rows` of `q` (rows `stride` apart, each `[heads, D]` first)
-/// over `keys`; row i sees `sees(i)` keys from the first on, and `bias(head, i, j)` is added to
-/// the scaled scores. `out` `[M, heads, D]`.
+/// over `keys`; row i sees `sees(i)` keys from the first on. `out` `[M, heads, D]`.
 #[allow(clippy::too_many_arguments)]
 pub fn attend(
     q: &[f32],
@@ -57,7 +65,7 @@ pub fn attend(
     rows: Range<usize>,
     keys: &Keys<'_>,
     sees: impl Fn(usize) -> usize,
-    bias: Option<&dyn Fn(usize, usize, usize) -> f32>,
+    bias: Option<Bias<'_>>,
     shape: Heads,
     out: &mut [f32],
     scratch: &mut Scratch,
@@ -65,13 +73,27 @@ pub fn attend(
     let Heads { heads, d, scale } = shape;
     let length = keys.at.len();
     assert!(rows.clone().all(|i| (1..=length).contains(&sees(i))), "attend: rows without keys");
+    // A head's bias by distance, the least first: a query's is a piece of it. (Asked for score by
+    // score it took longer than the scores.)
+    let first_row = rows.start;
+    let last = bias.map_or(0, |bias| bias.first + rows.len().saturating_sub(1));
+    let mut line = std::mem::take(&mut scratch.patches);
+    if bias.is_some() {
+        grow(&mut line, last + length);
+    }
+    let draw = |head: usize, line: &mut [f32]| {
+        if let Some(bias) = bias {
+            for (x, b) in line[..last + length].iter_mut().enumerate() {
+                *b = (bias.of)(head, x as i64 - last as i64) / scale;
+            }
+        }
+    };
     // of the products of row i; those of keys that it does not see become weights of nothing
-    let adjust = |head: usize, i: usize, scores: &mut [f32]| {
+    let adjust = |i: usize, line: &[f32], scores: &mut [f32]| {
         let n = sees(i);
         if let Some(bias) = bias {
-            for (j, s) in scores[..n].iter_mut().enumerate() {
-                *s += bias(head, i, j) / scale;
-            }
+            let line = &line[last - (bias.first + i - first_row)..][..n];
+            scores[..n].iter_mut().zip(line).for_each(|(s, b)| *s += b);
         }
         scores[n..].fill(f32::MIN);
     };
@@ -82,21 +104,24 @@ pub fn attend(
             core.pack((0..length).map(|j| (keys.key(j, head, d), keys.value(j, head, d))));
             let q = Columns { values: q, first: first * stride + head * d, stride, d };
             let to = &mut out[first * h + head * d..];
-            core.run(q, rows.len(), to, h, &mut |r, scores| adjust(head, first + r, scores));
+            draw(head, &mut line);
+            core.run(q, rows.len(), to, h, &mut |r, scores| adjust(first + r, &line, scores));
         }
+        scratch.patches = line;
         return;
     }
     let width = length.next_multiple_of(4);
     grow(&mut scratch.panel, width);
     let scores = &mut scratch.panel[..width];
-    for i in rows {
-        let n = sees(i);
-        for head in 0..heads {
+    for head in 0..heads {
+        draw(head, &mut line);
+        for i in rows.clone() {
+            let n = sees(i);
             let query = &q[i * stride + head * d..][..d];
             for (j, s) in scores[..n].iter_mut().enumerate() {
                 *s = dot(query, keys.key(j, head, d));
             }
-            adjust(head, i, &mut scores[..n]);
+            adjust(i, &line, &mut scores[..n]);
             let inverse = 1.0 / exp_row(scores, n, scale);
             let out = &mut out[(i * heads + head) * d..][..d];
             out.fill(0.0);
@@ -105,6 +130,7 @@ pub fn attend(
             }
         }
     }
+    scratch.patches = line;
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {

@@ -26,7 +26,7 @@ mod tiles;
 mod window_attention;
 
 pub use attention::{attention, attention_kv, Columns};
-pub use cached::{attend, Heads, Keys};
+pub use cached::{attend, Bias, Heads, Keys};
 pub use conv::{conv2d, Window};
 pub use conv1d::{conv1d, conv1d_group_norm, TimeWindows};
 pub use deformable_attention::deformable_attention;

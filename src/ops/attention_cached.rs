@@ -5,7 +5,7 @@
 //! padding, beams share the rows of the words they have in common, and following another beam
 //! rewrites a few indices and moves no keys. The shader is one for all three ops.
 
-use crate::cpu::{self, Heads, Keys};
+use crate::cpu::{self, Bias, Heads, Keys};
 use crate::error::Result;
 use crate::gpu;
 use crate::plan::{CpuIo, Op, Recorder, Tensor, WeightId};
@@ -213,11 +213,7 @@ impl Op for Attention {
                     let keys =
                         Keys { cache: io.states[0].f32(), fresh: q, past, at: &at, apart: h };
                     let sees = |t: usize| past + t + 1 - first;
-                    let bias = |head: usize, t: usize, j: usize| {
-                        bias_at(head, j as i64 - (sees(t) - 1) as i64)
-                    };
-                    let bias: Option<&dyn Fn(usize, usize, usize) -> f32> =
-                        if self.bias.is_some() { Some(&bias) } else { None };
+                    let bias = self.bias.map(|_| Bias { of: &bias_at, first: sees(i) - 1 });
                     let out = &mut *io.out;
                     cpu::attend(q, stride, i..i + rows, &keys, sees, bias, shape, out, io.scratch);
                     if let cpu::Buffer::F32(cache) = &mut io.states[0] {
@@ -246,11 +242,8 @@ impl Op for Attention {
                     at.extend((first..end).map(|t| (3 * t + 1) * h as u32));
                     let (length, past) = (at.len(), 0);
                     let keys = Keys { cache: &[], fresh: q, past, at: &at, apart: h };
-                    let bias = |head: usize, t: usize, j: usize| {
-                        bias_at(head, j as i64 - (t as i64 - i64::from(first)))
-                    };
-                    let bias: Option<&dyn Fn(usize, usize, usize) -> f32> =
-                        if self.bias.is_some() { Some(&bias) } else { None };
+                    let place = i - first as usize;
+                    let bias = self.bias.map(|_| Bias { of: &bias_at, first: place });
                     let causal = self.causal;
                     let sees = |t: usize| if causal { t + 1 - first as usize } else { length };
                     let out = &mut *io.out;
