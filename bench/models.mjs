@@ -6,8 +6,10 @@
 //   input     (folder) => { args, feeds }: the arguments of the task's call, and onnxruntime's inputs
 //             by name, each [type, values, dims]
 //   peers     dtypes of onnxruntime-web; transformers.js is left out where `transformersjs` is false
-//   open      engine => (spec, input) => run: in place of the engine's own way, where a case needs one
+//   open      engine => (spec, input) => run: in place of the engine's own way, where a case needs one;
+//             a run may resolve { ms } of its own measuring
 // They are made by bench/export/export_onnx.py.
+import { WRITING } from './writing.mjs';
 
 /** A text of exactly `length` tokens, and its ids: [CLS] word word ... [SEP]. */
 async function text(folder, length) {
@@ -92,4 +94,5 @@ export const MODELS = {
     input: () => sound(5),
     transformersjs: false,
   }),
+  ...WRITING,
 };

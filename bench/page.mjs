@@ -39,8 +39,8 @@ globalThis.bench = async ({ model, name, rows, warmup, rounds, budgetMs }) => {
   for (let i = 0; i < rounds && (i < 3 || performance.now() < deadline); i++) {
     for (const one of alive) {
       const start = performance.now();
-      await one.run();
-      one.times.push(performance.now() - start);
+      const own = await one.run();
+      one.times.push(own?.ms ?? performance.now() - start);
     }
   }
   for (const one of alive) one.ops = await one.run.timings?.();

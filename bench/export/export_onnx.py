@@ -22,6 +22,7 @@ from pathlib import Path
 
 import audio
 import common
+import generation
 import text
 import vision
 
@@ -35,7 +36,7 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
 
-    models = {**text.models(args.tokenizer), **vision.MODELS, **audio.MODELS}
+    models = {**text.models(args.tokenizer), **vision.MODELS, **audio.MODELS, **generation.MODELS}
     if unknown := set(args.only or []) - set(models):
         parser.error(f"no model {', '.join(sorted(unknown))}; there are {', '.join(models)}")
     for name in args.only or models:
