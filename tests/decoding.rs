@@ -8,9 +8,10 @@ use pollster::block_on;
 use serde_json::{json, Map, Value};
 use tareas::checkpoint::Config;
 use tareas::generate::{
-    generate, Beam, Choice, Defaults, Finish, Generated, GenerationConfig, Model, Prompt, Settings,
-    Unwatched, Watch,
+    generate, Beam, Choice, Defaults, Finish, Generated, GenerationConfig, Model, Next, Prompt,
+    Settings, Unwatched, Watch,
 };
+use tareas::models::{Answer, TopK, Want};
 use tareas::{Code, Error, Result};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/generation/decoding");
@@ -20,12 +21,50 @@ struct Table {
     table: Vec<Vec<f32>>,
     rows: Vec<(Vec<u32>, u32)>,
     steps: usize,
+    /// Gives no more than what is wanted.
+    short: bool,
+    /// Answers that were the best few, the best one, all again.
+    few: usize,
+    best: usize,
+    again: usize,
 }
 
 impl Table {
     fn new() -> Self {
         let text = fs::read_to_string(format!("{FOLDER}/table.json")).unwrap();
-        Table { table: serde_json::from_str(&text).unwrap(), rows: Vec::new(), steps: 0 }
+        let table = serde_json::from_str(&text).unwrap();
+        Table { table, rows: Vec::new(), steps: 0, short: false, few: 0, best: 0, again: 0 }
+    }
+
+    fn short() -> Self {
+        Table { short: true, ..Table::new() }
+    }
+
+    fn answer(&mut self, want: Want) -> Answer {
+        let scores = self.scores();
+        let rows = scores.chunks(self.table[0].len());
+        let best = |row: &[f32]| -> Vec<u32> {
+            let mut order: Vec<u32> = (0..row.len() as u32).collect();
+            order.sort_by(|a, b| row[*b as usize].total_cmp(&row[*a as usize]));
+            order
+        };
+        match want {
+            Want::Argmax if self.short => {
+                self.best += 1;
+                Answer::Argmax(rows.map(|row| best(row)[0]).collect())
+            }
+            Want::TopK(k) if self.short => {
+                self.few += 1;
+                let top = |row: &[f32]| {
+                    let ids = best(row)[..k].to_vec();
+                    let logits: Vec<f32> = ids.iter().map(|id| row[*id as usize]).collect();
+                    let sum: f64 = row.iter().map(|x| f64::from((x - logits[0]).exp())).sum();
+                    TopK { ids, logits, log_sum: sum.ln() as f32 }
+                };
+                Answer::TopK(rows.map(top).collect())
+            }
+            _ => Answer::Logits(scores),
+        }
     }
 
     fn scores(&self) -> Vec<f32> {
@@ -44,13 +83,13 @@ impl Model for Table {
         self.table[0].len()
     }
 
-    async fn start(&mut self, prompts: &[Prompt]) -> Result<Vec<f32>> {
+    async fn start(&mut self, prompts: &[Prompt], next: Next) -> Result<Answer> {
         let sum = |p: &Prompt| p.source.iter().flatten().sum();
         self.rows = prompts.iter().map(|p| (p.ids.clone(), sum(p))).collect();
-        Ok(self.scores())
+        Ok(self.answer(next.want))
     }
 
-    async fn step(&mut self, parents: &[u32], tokens: &[u32]) -> Result<Vec<f32>> {
+    async fn step(&mut self, parents: &[u32], tokens: &[u32], next: Next) -> Result<Answer> {
         self.steps += 1;
         let old = std::mem::take(&mut self.rows);
         for (&parent, &token) in parents.iter().zip(tokens) {
@@ -58,7 +97,12 @@ impl Model for Table {
             ids.push(token);
             self.rows.push((ids, source));
         }
-        Ok(self.scores())
+        Ok(self.answer(next.want))
+    }
+
+    async fn again(&mut self) -> Result<Answer> {
+        self.again += 1;
+        Ok(self.answer(Want::Logits))
     }
 }
 
@@ -98,6 +142,7 @@ fn close(got: f32, want: &Value) -> bool {
 
 #[test]
 fn tokens_and_scores_are_those_of_transformers() {
+    let mut few = 0;
     for case in cases()["cases"].as_array().unwrap() {
         let kwargs = &case["kwargs"];
         let settings = config(case["model"] == "seq2seq", kwargs).unwrap();
@@ -111,6 +156,13 @@ fn tokens_and_scores_are_those_of_transformers() {
         let prompts: Vec<Prompt> = prompts.iter().zip(sources).map(prompt).collect();
         // All prompts of a case at once, while Python ran each alone.
         let got = run(&mut Table::new(), &prompts, &settings).unwrap();
+        let mut short = Table::short();
+        assert_eq!(
+            run(&mut short, &prompts, &settings).unwrap(),
+            got,
+            "{kwargs} from the best few"
+        );
+        few += short.few;
         for (i, (got, want)) in got.iter().zip(case["results"].as_array().unwrap()).enumerate() {
             let sequences: Vec<&Vec<u32>> = got.iter().map(|text| &text.ids).collect();
             assert_eq!(json!(sequences), want["sequences"], "{kwargs} prompt {i}");
@@ -127,6 +179,58 @@ fn tokens_and_scores_are_those_of_transformers() {
                     }
                 }
             }
+        }
+    }
+    assert!(few > 100, "{few}");
+}
+
+/// The best token or the best few give what all scores give: with tokens ruled out, with scores on
+/// request, and where tokens are as good as the last of the best.
+#[test]
+fn the_best_few_are_enough() {
+    let prompts: Vec<Prompt> =
+        [[5, 9], [7, 3]].iter().map(|p| Prompt { ids: p.to_vec(), source: None }).collect();
+    let sampled = json!({"do_sample": true, "top_k": 5, "seed": 3, "num_return_sequences": 3});
+    for (options, kind) in [
+        (json!({}), "best"),
+        (json!({"forced_eos_token_id": 2, "min_length": 0}), "best"),
+        (json!({"min_new_tokens": 4, "no_repeat_ngram_size": 2}), "few"),
+        (json!({"bad_words_ids": [[4], [6, 7]], "suppress_tokens": [1, 40]}), "few"),
+        (json!({"top_candidates": 3}), "few"),
+        (json!({"num_beams": 3}), "few"),
+        (json!({"num_beams": 2, "num_return_sequences": 2, "no_repeat_ngram_size": 2}), "few"),
+        (sampled.clone(), "few"),
+        (json!({"top_p": 0.8, "temperature": 0.7, "output_scores": true}), "few"),
+        (json!({"typical_p": 0.7, "min_p": 0.1, "top_candidates": 4}), "few"),
+        (json!({"eta_cutoff": 0.02, "epsilon_cutoff": 0.01, "bad_words_ids": [[4]]}), "few"),
+        (json!({"top_k": 0}), "logits"),
+        (json!({"repetition_penalty": 1.2}), "logits"),
+    ] {
+        let mut all = json!({"max_new_tokens": 12});
+        let only_sampled =
+            ["top_p", "top_k", "typical_p", "eta_cutoff"].iter().any(|k| options.get(k).is_some());
+        if only_sampled {
+            all.as_object_mut().unwrap().extend(sampled.as_object().unwrap().clone());
+        }
+        all.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+        let settings = config(false, &all).unwrap();
+        for coarse in [false, true] {
+            let (mut full, mut short) = (Table::new(), Table::short());
+            if coarse {
+                for x in full.table.iter_mut().chain(&mut short.table).flatten() {
+                    *x = (*x * 2.0).round() / 2.0;
+                }
+            }
+            let want = run(&mut full, &prompts, &settings).unwrap();
+            assert_eq!(run(&mut short, &prompts, &settings).unwrap(), want, "{all}");
+            let calls = short.steps + 1;
+            match kind {
+                "best" => assert!(short.best + 1 >= calls, "{all} {}", short.best),
+                "few" => assert!(short.few + short.best == calls, "{all} {}", short.few),
+                _ => assert_eq!((short.few, short.best), (0, 0), "{all}"),
+            }
+            let draws_ties = kind == "few" && all.get("do_sample").is_some() && coarse;
+            assert_eq!(short.again > 0, draws_ties, "{all} {}", short.again);
         }
     }
 }

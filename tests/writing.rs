@@ -257,6 +257,109 @@ fn candidates_and_scores_come_on_request() {
     assert!(got[0]["score"].as_f64().unwrap() < 0.0);
 }
 
+fn read_bytes(model: &Model) -> usize {
+    model.family.runtime().counters().read_bytes
+}
+
+/// What is read back: the token chosen, the best few, or (with processors that change scores) all.
+#[test]
+fn no_more_is_read_than_a_choice_takes() {
+    for device in devices() {
+        for (name, task) in [("gpt2-text", "text-generation"), ("bart-text", "summarization")] {
+            let mut model = open(name, task, device).unwrap();
+            let text = "The dog sleeps under the table";
+            // More steps than tokens: one is begun before the last token is known.
+            let mut bytes = |options: Value| {
+                let mut all = json!({"max_new_tokens": 12, "num_beams": 1, "do_sample": false,
+                    "forced_eos_token_id": null});
+                all.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+                let before = read_bytes(&model);
+                call(&mut model, text.into(), all, &mut Silent).unwrap();
+                read_bytes(&model) - before
+            };
+            // BART's first token is forced, which takes all scores; then its file rules tokens out,
+            // which takes a few more than the best.
+            let (forced, each) = if name == "bart-text" { (4 * 330, 17) } else { (0, 1) };
+            let greedy = bytes(json!({}));
+            assert!(greedy <= forced + 12 * 4 * each, "{name} {greedy}");
+            let sampled = bytes(json!({"do_sample": true, "top_k": 9, "seed": 1, "top_p": 0.9}));
+            assert!(sampled <= forced + 12 * 4 * (2 * 16 + 1), "{name} {sampled}");
+            let beams = bytes(json!({"num_beams": 3}));
+            assert!(beams <= forced + 12 * 4 * 3 * (2 * 8 + 1), "{name} {beams}");
+            let all = bytes(json!({"repetition_penalty": 1.3}));
+            assert!(all >= 4 * 4 * 330, "{name} {all}");
+        }
+    }
+}
+
+/// Sampling among the best few is sampling among all: the same texts by the same seeds.
+#[test]
+fn sampled_texts_are_the_same_from_the_best_few_and_from_all() {
+    for device in devices() {
+        let mut model = open("gpt2-text", "text-generation", device).unwrap();
+        for seed in 0..8 {
+            let options = json!({"do_sample": true, "top_k": 9, "seed": seed, "top_p": 0.9,
+                "max_new_tokens": 16, "top_candidates": 3, "num_return_sequences": 2});
+            let few = call(&mut model, "The dog".into(), options.clone(), &mut Silent).unwrap();
+            let mut options = options;
+            options["logits_processor"] = true.into(); // sees all, changes nothing
+            let mut caller = Caller::default();
+            let all = call(&mut model, "The dog".into(), options, &mut caller).unwrap();
+            for (few, all) in few.as_array().unwrap().iter().zip(all.as_array().unwrap()) {
+                assert_eq!(few["generated_text"], all["generated_text"], "seed {seed}");
+            }
+        }
+    }
+}
+
+/// A chat goes on from the keys that the last call left: fewer tokens are read and the same are
+/// written; after an error or an abort nothing is left to go on from.
+#[test]
+fn a_prompt_goes_on_from_the_last_call() {
+    for device in devices() {
+        let mut model = open("gpt2-text", "text-generation", device).unwrap();
+        let plain = json!({"do_sample": false, "max_new_tokens": 8, "return_tensors": true,
+            "return_full_text": null});
+        let mut reuse = plain.clone();
+        reuse["reuse_cache"] = true.into();
+        let mut turn = String::from("The dog sleeps under the table. The children play");
+        for say in [" and then", ". Hello, my name is", " one two three"] {
+            let fresh = call(&mut model, turn.clone().into(), plain.clone(), &mut Silent).unwrap();
+            // twice the same, another beginning, a shorter text: each only what it shares
+            for _ in 0..2 {
+                let again = call(&mut model, turn.clone().into(), reuse.clone(), &mut Silent);
+                assert_eq!(again.unwrap(), fresh, "{turn}");
+            }
+            let texts = json!(["The dog", "The dog sleeps", turn, "La casa"]);
+            let alone = call(&mut model, texts.clone(), plain.clone(), &mut Silent).unwrap();
+            assert_eq!(alone[2], fresh);
+            call(&mut model, turn.clone().into(), reuse.clone(), &mut Silent).unwrap();
+            let shared = call(&mut model, texts.clone(), reuse.clone(), &mut Silent).unwrap();
+            assert_eq!(shared, alone);
+            let mut batches = reuse.clone();
+            batches["batch_size"] = 3.into();
+            assert_eq!(call(&mut model, texts, batches, &mut Silent).unwrap(), alone);
+            let options = json!({"do_sample": false, "max_new_tokens": 8});
+            let text = call(&mut model, turn.into(), options, &mut Silent).unwrap();
+            turn = format!("{}{say}", text[0]["generated_text"].as_str().unwrap());
+        }
+        // An abort between two tokens, and an error, drop what is kept.
+        let fresh = call(&mut model, "The dog".into(), plain, &mut Silent).unwrap();
+        let abort = model.family.abort_handle();
+        let mut caller = Caller { abort_after: Some((3, Some(abort))), ..Caller::default() };
+        let mut streamed = reuse.clone();
+        streamed["stream"] = true.into();
+        let error = call(&mut model, "The dog".into(), streamed, &mut caller).unwrap_err();
+        assert_eq!(error.code, Code::Aborted);
+        let again = call(&mut model, "The dog".into(), reuse.clone(), &mut Silent).unwrap();
+        assert_eq!(again, fresh);
+        let mut long = reuse.clone();
+        long["max_new_tokens"] = 500.into();
+        call(&mut model, "The dog".into(), long, &mut Silent).unwrap_err();
+        assert_eq!(call(&mut model, "The dog".into(), reuse, &mut Silent).unwrap(), fresh);
+    }
+}
+
 #[test]
 fn callbacks_change_scores_and_stop() {
     let mut model = open("gpt2-text", "text-generation", DeviceChoice::Wasm).unwrap();

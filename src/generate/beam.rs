@@ -9,8 +9,19 @@ use super::processors::{renormalize, Processors};
 use super::random::Random;
 use super::stop::Stop;
 use super::warpers::warp;
-use super::{check, choice, Beam, Choice, Finish, Generated, Model, Prompt, Watch};
+use super::{check, choice, shortlist};
+use super::{Beam, Choice, Finish, Generated, Model, Next, Prompt, Watch};
 use crate::error::Result;
+use crate::models::{Answer, TopK, Want};
+
+/// A beam's next token, and the score of the text with it.
+struct Candidate {
+    beam: usize,
+    token: u32,
+    score: f32,
+    /// How it was chosen, where that is wanted.
+    choice: Option<Choice>,
+}
 
 /// A score that loses against every real one.
 const LOST: f32 = -1.0e9;
@@ -75,32 +86,45 @@ pub(super) async fn run<M: Model, W: Watch>(
         });
     }
     let mut results: Vec<Vec<Generated>> = prompts.iter().map(|_| Vec::new()).collect();
-    let mut logits = model.start(prompts).await?;
-    check(&logits, prompts.len(), vocab, s)?;
+    let (next, mut bans) = least(s, vocab, &groups, watch.processes());
+    let mut answer = model.start(prompts, next).await?;
+    check(&answer, prompts.len(), vocab, s)?;
     while !groups.is_empty() {
-        // log_probs [R, V]: one row per beam; the first step's beams share their prompt's row.
+        // One row of scores per beam; the first step's beams share their prompt's row.
         let rows: Vec<u32> = groups.iter().flat_map(|g| g.running.iter().map(|h| h.row)).collect();
-        let mut scores = Vec::with_capacity(rows.len() * vocab);
-        logits.chunks_exact_mut(vocab).for_each(log_softmax);
-        for &row in &rows {
-            scores.extend_from_slice(&logits[row as usize * vocab..][..vocab]);
-        }
-        let each = groups.iter().flat_map(|g| g.running.iter().map(move |h| (g, h)));
-        for ((group, beam), scores) in each.zip(scores.chunks_exact_mut(vocab)) {
-            group.processors.apply(&beam.ids, scores);
-        }
-        let ids: Vec<&[u32]> =
-            groups.iter().flat_map(|g| g.running.iter().map(|h| h.ids.as_slice())).collect();
-        watch.process(&ids, &mut scores).await?;
-        for scores in scores.chunks_exact_mut(vocab) {
-            if s.do_sample {
-                warp(s, scores);
+        // log_probs [R, V], where the best few do not do.
+        let mut scores = Vec::new();
+        if let Answer::Logits(logits) = &mut answer {
+            logits.chunks_exact_mut(vocab).for_each(log_softmax);
+            for &row in &rows {
+                scores.extend_from_slice(&logits[row as usize * vocab..][..vocab]);
             }
-            renormalize(s, scores);
+            let each = groups.iter().flat_map(|g| g.running.iter().map(move |h| (g, h)));
+            for ((group, beam), scores) in each.zip(scores.chunks_exact_mut(vocab)) {
+                group.processors.apply(&beam.ids, scores);
+            }
+            if watch.processes() {
+                let ids: Vec<&[u32]> = groups
+                    .iter()
+                    .flat_map(|g| g.running.iter().map(|h| h.ids.as_slice()))
+                    .collect();
+                watch.process(&ids, &mut scores).await?;
+            }
+            for scores in scores.chunks_exact_mut(vocab) {
+                if s.do_sample {
+                    warp(s, scores);
+                }
+                renormalize(s, scores);
+            }
         }
         let mut continuing = Vec::with_capacity(groups.len());
-        for (mut group, scores) in groups.into_iter().zip(scores.chunks_exact(beams * vocab)) {
-            let mut candidates = group.candidates(s, scores, vocab);
+        for (at, mut group) in groups.into_iter().enumerate() {
+            let own = at * beams..(at + 1) * beams;
+            let best = match &answer {
+                Answer::TopK(tops) => group.best_of(s, tops, &bans[own]),
+                _ => group.best(s, &scores[own.start * vocab..own.end * vocab], vocab),
+            };
+            let mut candidates = group.extend(best);
             let ids: Vec<&[u32]> = candidates.iter().map(|h| h.ids.as_slice()).collect();
             let custom = watch.stop(&ids).await?;
             for (i, candidate) in candidates.iter_mut().enumerate() {
@@ -124,32 +148,72 @@ pub(super) async fn run<M: Model, W: Watch>(
         }
         if !tokens.is_empty() {
             watch.turn().await?;
-            logits = model.step(&parents, &tokens).await?;
-            check(&logits, tokens.len(), vocab, s)?;
+            let (next, own) = least(s, vocab, &groups, watch.processes());
+            bans = own;
+            answer = model.step(&parents, &tokens, next).await?;
+            check(&answer, tokens.len(), vocab, s)?;
         }
     }
     Ok(results)
 }
 
 impl Group {
-    /// The best continuations of all beams, best first: enough that `num_beams` are left even if
-    /// all others end.
-    fn candidates(&mut self, s: &Settings, logs: &[f32], vocab: usize) -> Vec<Hypothesis> {
-        let keep = (1 + s.eos.len()).max(2) * s.num_beams;
+    /// The best continuations of all beams, best first, from log-probabilities `[beams, V]`.
+    fn best(&mut self, s: &Settings, logs: &[f32], vocab: usize) -> Vec<Candidate> {
         let mut total = logs.to_vec();
         for (beam, row) in self.running.iter().zip(total.chunks_exact_mut(vocab)) {
             row.iter_mut().for_each(|x| *x += beam.score);
         }
+        let keep = keep(s);
         let best =
             if s.do_sample { sample(&total, keep, &mut self.random) } else { top_k(&total, keep) };
-        let extend = |i: usize| {
-            let (beam, token) = (&self.running[i / vocab], i % vocab);
-            let mut next = Hypothesis { score: total[i], ..beam.clone() };
-            next.ids.push(token as u32);
-            if s.output_scores {
-                let row = &logs[i / vocab * vocab..][..vocab];
-                next.choices.push(choice(s, row, token as u32));
-            }
+        let candidate = |i: usize| {
+            let (beam, token) = (i / vocab, (i % vocab) as u32);
+            let row = &logs[beam * vocab..][..vocab];
+            let choice = s.output_scores.then(|| choice(s, row, token));
+            Candidate { beam, token, score: total[i], choice }
+        };
+        best.into_iter().map(candidate).collect()
+    }
+
+    /// The same from the best few of each beam's row, without those that cannot come.
+    fn best_of(&self, s: &Settings, tops: &[TopK], bans: &[Vec<u32>]) -> Vec<Candidate> {
+        let log = |top: &TopK, x: f32| (x - top.logits[0]) - top.log_sum;
+        let mut best = Vec::new();
+        for (beam, (own, bans)) in self.running.iter().zip(bans).enumerate() {
+            let top = &tops[own.row as usize];
+            best.extend(shortlist::allowed(top, bans).map(|(token, x)| Candidate {
+                beam,
+                token,
+                score: log(top, x) + own.score,
+                choice: None,
+            }));
+        }
+        let place = |c: &Candidate| (c.beam, c.token);
+        best.sort_by(|a, b| b.score.total_cmp(&a.score).then(place(a).cmp(&place(b))));
+        best.truncate(keep(s));
+        for candidate in best.iter_mut().filter(|_| s.output_scores) {
+            let top = &tops[self.running[candidate.beam].row as usize];
+            let logs =
+                || shortlist::allowed(top, &bans[candidate.beam]).map(|(id, x)| (id, log(top, x)));
+            let own = logs().find(|(id, _)| *id == candidate.token);
+            let others = logs().take(s.top_candidates).filter(|(_, l)| l.is_finite());
+            candidate.choice = Some(Choice {
+                id: candidate.token,
+                logprob: own.map_or(f32::NAN, |(_, l)| l),
+                top: others.collect(),
+            });
+        }
+        best
+    }
+
+    /// The running texts with their candidates.
+    fn extend(&self, best: Vec<Candidate>) -> Vec<Hypothesis> {
+        let extend = |candidate: Candidate| {
+            let beam = &self.running[candidate.beam];
+            let mut next = Hypothesis { score: candidate.score, ..beam.clone() };
+            next.ids.push(candidate.token);
+            next.choices.extend(candidate.choice);
             next
         };
         best.into_iter().map(extend).collect()
@@ -230,6 +294,24 @@ impl Group {
         };
         best.into_iter().map(text).collect()
     }
+}
+
+/// Candidates of a step: enough that `num_beams` are left even if all others end.
+fn keep(s: &Settings) -> usize {
+    (1 + s.eos.len()).max(2) * s.num_beams
+}
+
+/// The least that the next candidates can be chosen from; the tokens that cannot come, by beam.
+fn least(s: &Settings, vocab: usize, groups: &[Group], processes: bool) -> (Next, Vec<Vec<u32>>) {
+    // Each row may have all of them.
+    let needed = keep(s).max(s.top_candidates);
+    let rows =
+        groups.iter().flat_map(|g| g.running.iter().map(|h| (&g.processors, h.ids.as_slice())));
+    let (want, bans) = match s.do_sample || s.renormalize_logits || processes {
+        true => (Want::Logits, Vec::new()),
+        false => shortlist::least(needed, vocab, rows),
+    };
+    (Next { want, ahead: false }, bans)
 }
 
 /// `k` indices drawn by `exp(scores)` without putting any back, in the order drawn.

@@ -287,6 +287,10 @@ fn fill(values: &mut Map<String, Value>, model: &Map<String, Value>) {
 }
 
 fn unknown(name: &str) -> crate::Error {
+    if name == "past_key_values" {
+        let error = err!(Code::Input, "past_key_values stay with the model");
+        return error.remedy("text-generation's reuse_cache goes on from the last call's");
+    }
     let close = FIELDS.iter().filter(|(_, _, usage)| *usage == Use::Yes);
     let names: Vec<&str> = close.map(|(field, ..)| *field).collect();
     err!(Code::Input, "unknown option {name:?}")

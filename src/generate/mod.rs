@@ -5,6 +5,7 @@
 //! | `config` | options, the files they come from, precedence, contradictions |
 //! | `processors`, `warpers` | what changes the scores before a token is chosen |
 //! | `search` | greedy and multinomial decoding |
+//! | `shortlist` | what must be known of the scores, and choosing from the best few |
 //! | `beam` | beam search and beam sampling |
 //! | `stop` | when a text ends |
 //! | `random` | the seeded generator |
@@ -12,6 +13,9 @@
 //!
 //! Nothing here knows a model: [`Model`] is the one trait to implement, [`Watch`] is how the caller
 //! follows, changes and stops a run. Every text of a batch comes out as if it had been run alone.
+//!
+//! A step asks the model for the least that its tokens can be chosen from (`shortlist`): the best
+//! token, the best few, or all logits.
 
 mod beam;
 pub mod config;
@@ -19,6 +23,7 @@ pub mod math;
 mod processors;
 mod random;
 mod search;
+mod shortlist;
 mod stop;
 pub mod stream;
 mod warpers;
@@ -28,6 +33,7 @@ pub use config::{Defaults, EarlyStopping, GenerationConfig, Settings};
 use std::future::Future;
 
 use crate::error::Result;
+use crate::models::{Answer, Want};
 use crate::{err, Code};
 use stop::Stop;
 
@@ -40,18 +46,38 @@ pub struct Prompt {
     pub ids: Vec<u32>,
 }
 
-/// A model that scores next tokens.
+/// A model that scores next tokens. Where a choice or the best tokens are wanted, it may as well
+/// give the logits.
 pub trait Model {
     /// V, the width of a row of logits.
     fn vocab(&self) -> usize;
 
-    /// Forgets what it has read and reads `prompts`, one row each: logits `[B, V]` of the token
-    /// after each.
-    fn start(&mut self, prompts: &[Prompt]) -> impl Future<Output = Result<Vec<f32>>>;
+    /// Forgets what it has read and reads `prompts`, one row each: what is wanted of the token
+    /// after each, `[B]` of it.
+    fn start(&mut self, prompts: &[Prompt], want: Next) -> impl Future<Output = Result<Answer>>;
 
     /// Reads one more token per row: the new row `r` continues the old row `parents[r]` with
-    /// `tokens[r]`. Rows may be copied and dropped so. Logits `[R, V]`.
-    fn step(&mut self, parents: &[u32], tokens: &[u32]) -> impl Future<Output = Result<Vec<f32>>>;
+    /// `tokens[r]`. Rows may be copied and dropped so.
+    fn step(
+        &mut self,
+        parents: &[u32],
+        tokens: &[u32],
+        want: Next,
+    ) -> impl Future<Output = Result<Answer>>;
+
+    /// All logits of the last answer: asked for where the best few did not do.
+    fn again(&mut self) -> impl Future<Output = Result<Answer>> {
+        std::future::ready(Err(err!(Code::Internal, "this model always gives its logits")))
+    }
+}
+
+/// What is wanted of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Next {
+    pub want: Want,
+    /// Where a choice is wanted: the next step will most likely read just that, row by row, so the
+    /// model may begin with it.
+    pub ahead: bool,
 }
 
 /// How a token was chosen.
@@ -112,6 +138,11 @@ pub struct Beam<'a> {
 
 /// The caller's side of a run.
 pub trait Watch {
+    /// Whether [`Watch::process`] does anything: it needs all scores.
+    fn processes(&self) -> bool {
+        true
+    }
+
     /// Changes scores `[R, V]` of the tokens after each of `ids`; called after the built-in
     /// processors and before the sampling ones, as Python's `logits_processor`.
     fn process(
@@ -147,7 +178,11 @@ pub trait Watch {
 /// A watch that does nothing.
 #[derive(Debug, Default)]
 pub struct Unwatched;
-impl Watch for Unwatched {}
+impl Watch for Unwatched {
+    fn processes(&self) -> bool {
+        false
+    }
+}
 
 /// Token ids to text, special tokens included; for stop strings.
 pub type Decode<'a> = &'a dyn Fn(&[u32]) -> Result<String>;
@@ -193,17 +228,31 @@ pub async fn generate<M: Model, W: Watch>(
     }
 }
 
-/// Logits that are numbers, `[rows, V]`.
-fn check(logits: &[f32], rows: usize, vocab: usize, settings: &Settings) -> Result<()> {
-    if logits.len() != rows * vocab {
-        let got = logits.len();
-        return Err(err!(Code::Internal, "the model gave {got} scores for {rows} rows of {vocab}"));
+/// An answer of so many rows, that is of numbers.
+fn check(answer: &Answer, rows: usize, vocab: usize, settings: &Settings) -> Result<()> {
+    let (got, nan) = match answer {
+        Answer::Nothing => (0, false),
+        Answer::Logits(logits) => {
+            let allowed = settings.remove_invalid_values;
+            (logits.len() / vocab, !allowed && logits.iter().any(|x| x.is_nan()))
+        }
+        Answer::Argmax(ids) => (ids.len(), ids.contains(&u32::MAX)),
+        // NaNs come first
+        Answer::TopK(tops) => (tops.len(), tops.iter().any(|top| top.logits[0].is_nan())),
+    };
+    if got != rows {
+        return Err(err!(Code::Internal, "the model gave scores of {got} rows for {rows}"));
     }
-    if !settings.remove_invalid_values && logits.iter().any(|x| x.is_nan()) {
+    if nan {
         let error = err!(Code::NonFinite, "the model's scores are not numbers");
         return Err(error.remedy("try dtype 'fp32': the weights may overflow in less"));
     }
     Ok(())
+}
+
+fn nothing_left() -> crate::Error {
+    err!(Code::Input, "the options leave no token to go on with")
+        .remedy("suppress fewer tokens, or shorten min_length")
 }
 
 /// The choice of `id` from log-probabilities `[V]`.

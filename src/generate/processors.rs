@@ -145,6 +145,40 @@ impl Processors {
         Ok(())
     }
 
+    /// The tokens that cannot follow `ids`, where that is all that the processors do to scores;
+    /// none where some change more.
+    pub fn bans(&self, ids: &[u32]) -> Option<Vec<u32>> {
+        let mut bans: Vec<u32> = Vec::new();
+        for processor in &self.list {
+            match processor {
+                Processor::SequenceBias(list) => {
+                    if list.iter().any(|(_, bias)| *bias != OFF) {
+                        return None;
+                    }
+                    let hit = list.iter().filter(|(sequence, _)| completes(sequence, ids));
+                    bans.extend(hit.filter_map(|(sequence, _)| sequence.last()));
+                }
+                Processor::NoRepeat(n) => bans.extend(followers(ids, ids, *n)),
+                Processor::SourceNoRepeat(n) => bans.extend(followers(&self.source, ids, *n)),
+                Processor::MinLength(length) if ids.len() < *length => bans.extend(&self.eos),
+                Processor::Suppress(tokens) => bans.extend(tokens),
+                Processor::SuppressAt { tokens, at } if ids.len() == *at => bans.extend(tokens),
+                Processor::MinLength(_) | Processor::SuppressAt { .. } => {}
+                Processor::ForcedBos(_) if ids.len() != 1 => {}
+                Processor::ForcedEos { at, .. } if ids.len() != *at => {}
+                Processor::Decay { start, .. } if ids.len() <= *start => {}
+                Processor::ForcedBos(_)
+                | Processor::ForcedEos { .. }
+                | Processor::Decay { .. }
+                | Processor::Repetition { .. }
+                | Processor::RemoveInvalid => return None,
+            }
+        }
+        bans.sort_unstable();
+        bans.dedup();
+        Some(bans)
+    }
+
     /// Changes the scores `[V]` of the token after `ids` (prompt included).
     pub fn apply(&self, ids: &[u32], scores: &mut [f32]) {
         for processor in &self.list {
@@ -170,14 +204,8 @@ impl Processors {
         };
         match processor {
             Processor::SequenceBias(list) => {
-                for (sequence, bias) in list {
-                    let (last, before) =
-                        (sequence[sequence.len() - 1], &sequence[..sequence.len() - 1]);
-                    // Python looks only once the text is as long as the whole sequence.
-                    let long = before.is_empty() || sequence.len() <= ids.len();
-                    if long && ids.ends_with(before) {
-                        scores[last as usize] += bias;
-                    }
+                for (sequence, bias) in list.iter().filter(|(s, _)| completes(s, ids)) {
+                    scores[sequence[sequence.len() - 1] as usize] += bias;
                 }
             }
             Processor::Repetition { penalty, source } => {
@@ -232,6 +260,14 @@ impl Processors {
             }
         }
     }
+}
+
+/// Whether the last token of `sequence` would complete it after `ids`.
+fn completes(sequence: &[u32], ids: &[u32]) -> bool {
+    let before = &sequence[..sequence.len() - 1];
+    // Python looks only once the text is as long as the whole sequence.
+    let long = before.is_empty() || sequence.len() <= ids.len();
+    long && ids.ends_with(before)
 }
 
 /// The tokens that follow, in `text`, each occurrence of the last `n - 1` tokens of `ids`.

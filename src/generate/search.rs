@@ -6,8 +6,10 @@ use super::processors::{renormalize, Processors};
 use super::random::Random;
 use super::stop::Stop;
 use super::warpers::warp;
-use super::{check, choice, Choice, Finish, Generated, Model, Prompt, Watch};
+use super::{check, choice, nothing_left, shortlist};
+use super::{Choice, Finish, Generated, Model, Next, Prompt, Watch};
 use crate::error::Result;
+use crate::models::{Answer, Want};
 use crate::{err, Code};
 
 /// One text in the making.
@@ -49,26 +51,74 @@ pub(super) async fn run<M: Model, W: Watch>(
             rows.push(Row { prompt: i, sequence, text, end, processors, random });
         }
     }
-    let first = model.start(prompts).await?;
-    check(&first, prompts.len(), vocab, s)?;
-    // Every return sequence begins with its prompt's scores.
-    let mut logits: Vec<f32> = Vec::with_capacity(rows.len() * vocab);
-    for row in first.chunks_exact(vocab) {
-        (0..n).for_each(|_| logits.extend_from_slice(row));
-    }
-    // The first step goes from the prompts' rows to those of the sequences.
-    let mut parents: Vec<u32> = rows.iter().map(|row| row.prompt as u32).collect();
+    // What suffices to choose from; the tokens that cannot come, by live row.
+    let least = |rows: &[Row], live: &[usize], processes: bool| {
+        let Some(needed) = shortlist::needed(s).filter(|_| !processes) else {
+            return (Next { want: Want::Logits, ahead: false }, Vec::new());
+        };
+        let own = live.iter().map(|&r| (&rows[r].processors, rows[r].text.ids.as_slice()));
+        let (mut want, bans) = shortlist::least(needed, vocab, own);
+        // Where tokens are ruled out, logarithms of probabilities are of those that are left.
+        let free = bans.iter().all(Vec::is_empty);
+        if !free && s.output_scores && !s.do_sample {
+            return (Next { want: Want::Logits, ahead: false }, Vec::new());
+        }
+        if free && want == Want::TopK(1) && !s.output_scores {
+            want = Want::Argmax;
+        }
+        let ahead = live.iter().all(|&r| rows[r].text.ids.len() + 1 < rows[r].end);
+        (Next { want, ahead }, bans)
+    };
     // Sequences that still run, in the order of the model's rows.
     let mut live: Vec<usize> = (0..rows.len()).collect();
+    let (first, mut bans) = least(&rows, &live, watch.processes());
+    let ahead = first.ahead && n == 1;
+    let mut answer = model.start(prompts, Next { ahead, ..first }).await?;
+    check(&answer, prompts.len(), vocab, s)?;
+    // The first step goes from the prompts' rows to those of the sequences.
+    let mut parents: Vec<u32> = rows.iter().map(|row| row.prompt as u32).collect();
     loop {
-        for (&r, scores) in live.iter().zip(logits.chunks_exact_mut(vocab)) {
-            rows[r].processors.apply(&rows[r].text.ids, scores);
+        if let Answer::TopK(tops) = &answer {
+            let mut own = parents.iter().zip(&bans);
+            if own.any(|(&parent, bans)| shortlist::tied(s, &tops[parent as usize], bans)) {
+                let count = tops.len();
+                answer = model.again().await?;
+                check(&answer, count, vocab, s)?;
+            }
         }
-        let ids: Vec<&[u32]> = live.iter().map(|&r| rows[r].text.ids.as_slice()).collect();
-        watch.process(&ids, &mut logits).await?;
-        for (&r, scores) in live.iter().zip(logits.chunks_exact_mut(vocab)) {
+        let mut choices = Vec::with_capacity(live.len());
+        match &answer {
+            Answer::Logits(logits) => {
+                // Every return sequence begins with its prompt's scores.
+                let own = |&parent: &u32| &logits[parent as usize * vocab..][..vocab];
+                let mut scores: Vec<f32> = Vec::with_capacity(live.len() * vocab);
+                parents.iter().for_each(|parent| scores.extend_from_slice(own(parent)));
+                for (&r, scores) in live.iter().zip(scores.chunks_exact_mut(vocab)) {
+                    rows[r].processors.apply(&rows[r].text.ids, scores);
+                }
+                if watch.processes() {
+                    let ids: Vec<&[u32]> =
+                        live.iter().map(|&r| rows[r].text.ids.as_slice()).collect();
+                    watch.process(&ids, &mut scores).await?;
+                }
+                for (&r, scores) in live.iter().zip(scores.chunks_exact_mut(vocab)) {
+                    choices.push(choose(s, scores, &mut rows[r].random)?);
+                }
+            }
+            Answer::Argmax(ids) => {
+                let plain = |id: u32| Choice { id, logprob: f32::NAN, top: Vec::new() };
+                choices.extend(parents.iter().map(|&parent| plain(ids[parent as usize])));
+            }
+            Answer::TopK(tops) => {
+                for ((&r, &parent), bans) in live.iter().zip(&parents).zip(&bans) {
+                    let top = &tops[parent as usize];
+                    choices.push(shortlist::choose(s, top, bans, &mut rows[r].random)?);
+                }
+            }
+            Answer::Nothing => {} // check() wants a row of it
+        }
+        for (&r, choice) in live.iter().zip(choices) {
             let row = &mut rows[r];
-            let choice = choose(s, scores, &mut row.random)?;
             row.text.ids.push(choice.id);
             watch.token(row.prompt, row.sequence, &choice)?;
             if s.output_scores {
@@ -77,26 +127,28 @@ pub(super) async fn run<M: Model, W: Watch>(
         }
         let ids: Vec<&[u32]> = live.iter().map(|&r| rows[r].text.ids.as_slice()).collect();
         let custom = watch.stop(&ids).await?;
-        let mut next = (Vec::new(), Vec::new(), Vec::new());
+        let mut rest = (Vec::new(), Vec::new(), Vec::new());
         for (i, &r) in live.iter().enumerate() {
             let row = &mut rows[r];
             let custom = custom.get(i).copied().unwrap_or(false).then_some(Finish::Custom);
             row.text.finish = stop.check(&row.text.ids, row.end)?.or(custom);
             if row.text.finish.is_none() {
-                next.0.push(r);
-                next.1.push(parents[i]);
-                next.2.extend(row.text.ids.last());
+                rest.0.push(r);
+                rest.1.push(parents[i]);
+                rest.2.extend(row.text.ids.last());
             }
         }
-        let (running, from, tokens) = next;
+        let (running, from, tokens) = rest;
         if running.is_empty() {
             break;
         }
         watch.turn().await?;
-        logits = model.step(&from, &tokens).await?;
-        check(&logits, tokens.len(), vocab, s)?;
-        parents = (0..running.len() as u32).collect();
         live = running;
+        let (next, own) = least(&rows, &live, watch.processes());
+        bans = own;
+        answer = model.step(&from, &tokens, next).await?;
+        check(&answer, tokens.len(), vocab, s)?;
+        parents = (0..live.len() as u32).collect();
     }
     let mut texts: Vec<Vec<Generated>> = prompts.iter().map(|_| Vec::new()).collect();
     rows.into_iter().for_each(|row| texts[row.prompt].push(row.text));
@@ -111,8 +163,7 @@ fn choose(s: &Settings, scores: &mut [f32], random: &mut Random) -> Result<Choic
     renormalize(s, scores);
     let best = argmax(scores);
     if scores[best] == f32::NEG_INFINITY || scores[best].is_nan() {
-        let error = err!(Code::Input, "the options leave no token to go on with");
-        return Err(error.remedy("suppress fewer tokens, or shorten min_length"));
+        return Err(nothing_left());
     }
     let id = if s.do_sample { draw(scores, random)? } else { best } as u32;
     if !s.output_scores {
@@ -123,7 +174,7 @@ fn choose(s: &Settings, scores: &mut [f32], random: &mut Random) -> Result<Choic
 }
 
 /// A token by its probability.
-fn draw(scores: &[f32], random: &mut Random) -> Result<usize> {
+pub(super) fn draw(scores: &[f32], random: &mut Random) -> Result<usize> {
     let probabilities = softmax(scores);
     let sum: f64 = probabilities.iter().map(|&p| f64::from(p)).sum();
     if !sum.is_finite() {

@@ -24,7 +24,7 @@ mod wav2vec2;
 pub use audio::{audio_manifest, AudioHead, AudioInputs, AudioModel, AudioOutput, Codes, Framing};
 pub use seq::{
     seq_manifest, Answer, Feed, SeqInfo, SeqModel, SeqNet, SeqTicket, SourceInputs, StepInputs,
-    TopK, Want, CHUNK,
+    TopK, Want, CHUNK, MOST_BEST,
 };
 pub use text::{text_manifest, Head, Pooling, TextInputs, TextModel};
 pub use vision::{

@@ -73,9 +73,9 @@ pub struct TopK {
     pub ids: Vec<u32>,
     /// Their logits.
     pub logits: Vec<f32>,
-    /// `ln Σ e^logit` over the vocabulary: a logit less this is a log-probability. NaN where a
-    /// logit is.
-    pub log_sum_exp: f32,
+    /// `ln Σ e^(logit - the largest)` over the vocabulary: the logit less the largest less this is
+    /// a log-probability. NaN where a logit is.
+    pub log_sum: f32,
 }
 
 /// A run under way.
@@ -333,6 +333,11 @@ impl SeqModel {
         self.lanes.truncate(i, len);
     }
 
+    /// Whether the lanes can go on with [`Feed::Chosen`] while the last run is still under way.
+    pub fn can_run_ahead(&self) -> bool {
+        self.runtime.is_gpu() && self.lanes() <= EXACT
+    }
+
     /// Lanes there are.
     pub fn lanes(&self) -> usize {
         self.lanes.count()
@@ -378,7 +383,7 @@ impl SeqModel {
                         .map(|row| TopK {
                             ids: row[..k].to_vec(),
                             logits: floats(&row[k..2 * k]),
-                            log_sum_exp: f32::from_bits(row[2 * k]),
+                            log_sum: f32::from_bits(row[2 * k]),
                         })
                         .collect(),
                 )
@@ -419,9 +424,9 @@ impl SeqModel {
             return Err(err!(Code::Internal, "tokens for {} lanes of {lanes}", new.len()));
         }
         if let Want::TopK(k) = want {
-            if k == 0 || k > self.info.vocab {
-                let vocab = self.info.vocab;
-                return Err(err!(Code::Input, "the best {k} of {vocab} tokens"));
+            let most = self.info.vocab.min(MOST_BEST);
+            if k == 0 || k > most {
+                return Err(err!(Code::Internal, "the best {k} tokens, of at most {most}"));
             }
         }
         for (i, new) in new.iter().enumerate() {
@@ -547,6 +552,9 @@ fn optional(manifest: &Manifest) -> Vec<(WeightId, usize)> {
     let weights = manifest.weights.iter().enumerate().filter(|(_, w)| w.optional);
     weights.map(|(id, w)| (WeightId(id as u32), w.rows)).collect()
 }
+
+/// The most that [`Want::TopK`] finds.
+pub const MOST_BEST: usize = crate::ops::top_k::MOST;
 
 const LOGITS: &str = "logits";
 const CHOSEN: &str = "chosen";

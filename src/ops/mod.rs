@@ -35,7 +35,7 @@ mod segment_mean;
 mod sine_positions;
 mod slice_rows;
 mod table;
-mod top_k;
+pub(crate) mod top_k;
 mod window_attention;
 
 pub use attention_cached::RelativeBias;

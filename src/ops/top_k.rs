@@ -6,6 +6,9 @@ use crate::plan::{CpuIo, Op, Recorder, Tensor};
 
 const SHADER: gpu::Shader = gpu::shader!("top_k");
 
+/// The most that are looked for.
+pub const MOST: usize = 256;
+
 #[derive(Debug)]
 struct TopK {
     width: usize,
@@ -15,10 +18,10 @@ struct TopK {
 impl Recorder {
     /// x `[.., W]` -> u32 `[R, 2k + 1]`: the indices of the k largest values of each row (the
     /// largest first, then the lowest index; a NaN before all), the bits of those values, and the
-    /// bits of `ln Σ e^x` over the row.
+    /// bits of `ln Σ e^(x - largest)` over the row, which keeps more digits than `ln Σ e^x` does.
     pub fn top_k(&mut self, x: Tensor, k: usize) -> Tensor {
         let width = x.shape.last();
-        self.check(k > 0 && k <= width, || format!("top_k: {k} of {}", x.shape));
+        self.check(k > 0 && k <= width.min(MOST), || format!("top_k: {k} of {}", x.shape));
         self.push_u32(TopK { width, k }, &[x], [x.shape.rows(), 2 * k + 1])
     }
 }
@@ -60,7 +63,7 @@ impl Op for TopK {
                 out[j] = *i;
                 out[k + j] = row[*i as usize].to_bits();
             }
-            let sum = if most == f32::NEG_INFINITY { most } else { most + total.ln() as f32 };
+            let sum = if most == f32::NEG_INFINITY { most } else { total.ln() as f32 };
             out[2 * k] = sum.to_bits();
         }
     }
@@ -68,13 +71,14 @@ impl Op for TopK {
     fn encode(&self, io: &mut gpu::Encoder<'_>) -> Result<()> {
         let rows = io.out_shape().rows();
         let threads = if self.width > 1024 { 256 } else { 64 };
+        let digits = (usize::BITS - self.width.leading_zeros()).div_ceil(8);
         io.dispatch(gpu::Dispatch {
             shader: &SHADER,
-            constants: gpu::Constants::new().set("THREADS", threads),
-            params: &[rows as u32, self.width as u32, self.k as u32],
+            constants: gpu::Constants::new().set("THREADS", threads).set("MOST", MOST as u32),
+            params: &[rows as u32, self.width as u32, self.k as u32, digits],
             bindings: &[(1, io.read(0)), (2, io.out())],
             grid: gpu::rows_grid(rows),
-            flops: gpu::flops([rows, self.width, self.k]),
+            flops: gpu::flops([rows, self.width, 8]),
         })
     }
 }

@@ -94,6 +94,8 @@ pub struct StepTiming {
 pub struct Counters {
     pub runs: usize,
     pub plans: usize,
+    /// Bytes of outputs that were handed out.
+    pub read_bytes: usize,
     pub gpu: gpu::Counters,
 }
 
@@ -241,13 +243,17 @@ impl Runtime {
 
     /// The outputs of a submitted run.
     pub async fn read(&mut self, ticket: Ticket) -> Result<Outputs> {
-        match (ticket.0, &self.backend) {
-            (Submitted::Cpu(outputs), _) => Ok(outputs),
-            (Submitted::Gpu(pending), Backend::Gpu { device, .. }) => device.read(pending).await,
+        let outputs = match (ticket.0, &self.backend) {
+            (Submitted::Cpu(outputs), _) => outputs,
+            (Submitted::Gpu(pending), Backend::Gpu { device, .. }) => device.read(pending).await?,
             (Submitted::Gpu(_), Backend::Cpu { .. }) => {
-                Err(err!(Code::Internal, "a run of another device"))
+                return Err(err!(Code::Internal, "a run of another device"));
             }
-        }
+        };
+        let words: usize = outputs.0.iter().map(|(_, v)| v.len()).sum();
+        let ids: usize = outputs.1.iter().map(|(_, v)| v.len()).sum();
+        self.counters.read_bytes += 4 * (words + ids);
+        Ok(outputs)
     }
 
     /// Makes room for `len` elements in the state `name`; what it holds stays. Room grows at

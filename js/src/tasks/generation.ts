@@ -88,6 +88,12 @@ export interface TextGenerationOptions extends GenerationOptions {
   add_special_tokens?: boolean;
   prefix?: string;
   stop_sequence?: string;
+  /**
+   * Go on from the keys and values that the last call left: of a prompt that begins with that
+   * call's prompt and answer (a chat) only the rest is read. What is written is the same. They are
+   * kept until the next call; one that fails or is aborted drops them. Default false.
+   */
+  reuse_cache?: boolean;
   handle_long_generation?: 'hole' | null;
 }
 

@@ -101,6 +101,10 @@ pub fn describe(tokenizer: &Tokenizer, choice: &Choice) -> Result<Value> {
 }
 
 impl Watch for Live<'_> {
+    fn processes(&self) -> bool {
+        self.processor
+    }
+
     async fn process(&mut self, ids: &[&[u32]], scores: &mut [f32]) -> Result<()> {
         if !self.processor {
             return Ok(());

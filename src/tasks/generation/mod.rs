@@ -5,12 +5,14 @@
 //! | `text` | `text-generation` |
 //! | `seq2seq` | `text2text-generation`, `summarization`, `translation` |
 //! | `fill` | the span in the place of a text's mask |
+//! | `lanes` | the model as `generate` drives it: steps begun ahead, keys kept between calls |
 //! | `live` | a running call's end towards its caller: pieces, callbacks, aborts |
 //!
 //! Options are those of the Python pipelines and of `generate`; an option that is unknown, not
 //! implemented or without effect is an error that names it.
 
 mod fill;
+mod lanes;
 mod live;
 mod options;
 mod seq2seq;
@@ -21,12 +23,13 @@ use serde_json::Value;
 use super::{tokens, AbortHandle, Family, Files, Host, Input, Task, TaskOutput};
 use crate::checkpoint::{Config, Manifest};
 use crate::error::Result;
-use crate::generate::{self, Defaults, GenerationConfig, Prompt};
+use crate::generate::{Defaults, GenerationConfig, Model, Next, Prompt};
 use crate::gpu::WeightShape;
-use crate::models::{Answer, Feed, SeqModel, Want};
+use crate::models::{SeqModel, Want};
 use crate::plan::Runtime;
 use crate::preprocess::Tokenizer;
 use crate::{err, Code};
+use lanes::Lanes;
 
 /// A model that writes, with its tokenizer, serving one task.
 #[derive(Debug)]
@@ -39,6 +42,8 @@ pub struct Generator {
     file: Option<Vec<u8>>,
     labels: Vec<String>,
     abort: AbortHandle,
+    /// The texts whose keys the model keeps, for a call that goes on from them.
+    held: Vec<Vec<u32>>,
 }
 
 impl Generator {
@@ -84,12 +89,14 @@ impl Family for Generator {
             file,
             labels: Vec::new(),
             abort: AbortHandle::default(),
+            held: Vec::new(),
         };
         generator.settings(task.id())?;
         Ok((generator, manifest))
     }
 
     fn place(&mut self, runtime: Runtime) {
+        self.held.clear();
         self.model.runtime = runtime;
     }
 
@@ -107,9 +114,10 @@ impl Family for Generator {
 
     async fn warm_up(&mut self) -> Result<()> {
         let source = self.model.info().encoder_decoder.then(|| vec![0]);
-        let mut lanes = Lanes(&mut self.model);
-        generate::Model::start(&mut lanes, &[Prompt { source, ids: vec![0] }]).await?;
-        generate::Model::step(&mut lanes, &[0], &[0]).await.map(drop)
+        let mut lanes = Lanes::new(&mut self.model);
+        let next = Next { want: Want::Argmax, ahead: false };
+        lanes.start(&[Prompt { source, ids: vec![0] }], next).await?;
+        lanes.step(&[0], &[0], next).await.map(drop)
     }
 
     fn labels(&self) -> &[String] {
@@ -132,40 +140,5 @@ impl Family for Generator {
             _ => seq2seq::run(self, input.value, options, host).await,
         };
         value.map(TaskOutput::Json)
-    }
-}
-
-/// The model as `generate` drives it. Every run starts with no texts, so one that failed or was
-/// stopped leaves nothing behind.
-struct Lanes<'a>(&'a mut SeqModel);
-
-impl Lanes<'_> {
-    async fn feed(&mut self, ids: &[&[u32]]) -> Result<Vec<f32>> {
-        match self.0.step(Feed::Ids(ids), Want::Logits).await? {
-            Answer::Logits(logits) => Ok(logits),
-            other => Err(err!(Code::Internal, "logits were wanted, not {other:?}")),
-        }
-    }
-}
-
-impl generate::Model for Lanes<'_> {
-    fn vocab(&self) -> usize {
-        self.0.info().vocab
-    }
-
-    async fn start(&mut self, prompts: &[Prompt]) -> Result<Vec<f32>> {
-        let sources: Vec<&[u32]> = prompts.iter().filter_map(|p| p.source.as_deref()).collect();
-        if !sources.is_empty() {
-            self.0.encode(&sources).await?;
-        }
-        self.0.begin(&(0..prompts.len()).collect::<Vec<_>>())?;
-        let ids: Vec<&[u32]> = prompts.iter().map(|p| p.ids.as_slice()).collect();
-        self.feed(&ids).await
-    }
-
-    async fn step(&mut self, parents: &[u32], tokens: &[u32]) -> Result<Vec<f32>> {
-        self.0.fork(parents)?;
-        let ids: Vec<&[u32]> = tokens.chunks(1).collect();
-        self.feed(&ids).await
     }
 }

@@ -8,10 +8,11 @@ use serde_json::{json, Map, Value};
 use web_time::Instant;
 
 use super::fill::Around;
+use super::lanes::Lanes;
 use super::live::{Live, Text};
 use super::options::Options;
 use super::text::extras;
-use super::{Generator, Lanes};
+use super::Generator;
 use crate::error::Result;
 use crate::generate::stream::TextStream;
 use crate::generate::{generate, Generated, Prompt, Settings};
@@ -174,7 +175,7 @@ async fn batch(
         turned: Instant::now(),
     };
     let decode = |ids: &[u32]| pipe.tokenizer.decode_as(ids, false, false);
-    let mut lanes = Lanes(&mut pipe.model);
+    let mut lanes = Lanes::new(&mut pipe.model);
     let generated = generate(&mut lanes, prompts, settings, &decode, &mut live).await?;
     live.finish(&generated)?;
     Ok(generated)

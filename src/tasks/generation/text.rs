@@ -2,13 +2,17 @@
 //!
 //! Input: a string or a list of them. Result: `[{ generated_text }]`, one per return sequence, or a
 //! list of those. By Python's default tokens are sampled (temperature 0.7) and 256 are written.
+//!
+//! `reuse_cache` goes on from the keys and values that the last call left: of a prompt that begins
+//! with that call's prompt and answer (a chat) only the rest is read. What is written is the same.
 
 use serde_json::{json, Value};
 use web_time::Instant;
 
+use super::lanes::Lanes;
 use super::live::{describe, Live, Text};
 use super::options::Options;
-use super::{Generator, Lanes};
+use super::Generator;
 use crate::error::Result;
 use crate::generate::stream::TextStream;
 use crate::generate::{generate, Generated, Prompt};
@@ -59,6 +63,12 @@ pub(super) async fn run(
     let processor = options.on("logits_processor")?;
     let criteria = options.on("stopping_criteria")?;
     let batch_size = options.batch_size()?;
+    let reuse = options.on("reuse_cache")?;
+    // Whatever goes wrong from here on, keys that may be half written are never gone on from.
+    let mut held = std::mem::take(&mut pipe.held);
+    if !reuse {
+        held.clear();
+    }
     let settings = pipe.settings(pipe.task.id())?.call(&options.0)?;
     // Beams are followed as one text, the best.
     let sequences = if settings.num_beams > 1 { 1 } else { settings.num_return_sequences };
@@ -123,9 +133,14 @@ pub(super) async fn run(
             turned: Instant::now(),
         };
         let decode = |ids: &[u32]| pipe.tokenizer.decode_as(ids, false, false);
-        let mut lanes = Lanes(&mut pipe.model);
+        let mut lanes = Lanes::after(&mut pipe.model, std::mem::take(&mut held));
         let generated = generate(&mut lanes, &batch, &settings, &decode, &mut live).await?;
+        let left = lanes.end();
         live.finish(&generated)?;
+        if reuse {
+            held.clone_from(&left);
+        }
+        pipe.held = left;
         for ((generated, length), prompt) in generated.iter().zip(&lengths).zip(texts) {
             let mut records = Vec::with_capacity(generated.len());
             for one in generated {
