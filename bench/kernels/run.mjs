@@ -31,7 +31,7 @@ const worker = `(${async function (cases, rounds) {
     if (x.bare_loop(i)) add('bare: ' + name, () => i, x.bare_loop);
   });
   const formats = ['f32', 'f16', 'q8', 'q4'];
-  for (const [m, k, n] of [[128, 768, 3072], [128, 3072, 768], [128, 384, 1536], [1, 768, 3072]]) {
+  for (const [m, k, n] of [[128, 768, 3072], [128, 3072, 768], [128, 384, 1536], [1, 768, 3072], [19200, 64, 256], [19200, 256, 64], [4800, 512, 128]]) {
     formats.forEach((f, i) => add(`${f} ${m}x${k}x${n}`, () => x.prepare_linear(i, m, k, n), (id) => x.linear(id, 0)));
   }
   // little but the epilogue, and little but the quantization of activations

@@ -72,6 +72,10 @@ impl<'a> Epilogue<'a> {
 const F32_ROWS: usize =
     if cfg!(all(target_arch = "wasm32", not(target_feature = "relaxed-simd"))) { 2 } else { 3 };
 
+/// Bytes of input and output rows at a time: half of a small core's second-level cache.
+const ROWS_BYTES: usize = 256 << 10;
+const FEWEST_ROWS: usize = 192;
+
 /// Up to this many rows a weight is read as it is packed: unpacking a panel for so few costs more
 /// than it saves.
 const DIRECT: usize = 2;
@@ -170,6 +174,15 @@ pub fn gemm(
         && rows.stride < k
         && k % BLOCK == 0
         && phases <= MAX_PHASES;
+    let step = if shared { m } else { rows_at_a_time(m, k, w.n()) };
+    if step < m {
+        for first in (0..m).step_by(step) {
+            let some = Rows { x: &x[first * rows.stride..], m: step.min(m - first), ..rows };
+            let (e, out) = (e.after_rows(first, w.n()), &mut out[first * w.n()..]);
+            gemm(some, w, columns.clone(), e, out, s);
+        }
+        return;
+    }
     let phases = if shared { phases } else { 1 };
     for phase in 0..phases.min(m) {
         let rows = rows.every(phase, phases);
@@ -185,6 +198,16 @@ pub fn gemm(
         let row_blocks = if shared { rows.stride / BLOCK } else { w.blocks() };
         call(rows, row_blocks, [phase, phases], w, columns.clone(), e, out, s);
     }
+}
+
+/// Rows that pass by all the panels before the next ones do. A panel writes 48 bytes of every output
+/// row: with all pixels of a large map at once these lines have left the cache before the next
+/// panel comes to them. Weights are read again for every so many rows, hence at least
+/// [`FEWEST_ROWS`].
+fn rows_at_a_time(m: usize, k: usize, n: usize) -> usize {
+    let most = (ROWS_BYTES / (4 * (k + n)).max(1)).max(FEWEST_ROWS);
+    // parts of equal size, whole tiles of two and three rows
+    m.div_ceil((m / most).max(1)).next_multiple_of(6)
 }
 
 /// [`linear`] for rows that are in `s.activations` already where `w` is quantized (`x` is then
@@ -336,11 +359,12 @@ impl Call<'_> {
     #[inline(always)]
     unsafe fn rows(&self, panel: usize, most: usize, tile: impl Fn(usize, usize, *mut V)) {
         let mut sums = [splat(0.0); 3 * NV];
+        let columns = self.affine(panel);
         let mut i = 0;
         while i < self.rows.m {
             let rows = most.min(self.rows.m - i);
             tile(i, rows, sums.as_mut_ptr());
-            self.finish(&sums[..rows * NV], i, panel);
+            self.finish(&sums[..rows * NV], i, &columns);
             i += rows;
         }
     }
@@ -357,10 +381,10 @@ impl Call<'_> {
         let blocks = self.w.blocks();
         let per_row = dot == Dot::Wide; // one scale per row, 16-bit activations
         let block = if per_row { 2 * BLOCK } else { BLOCK };
-        let q = Quantized {
+        let q = &Quantized {
             a: self.activations.values.as_ptr(),
             lda: self.row_blocks * block,
-            a_blocks: self.row_blocks,
+            a_blocks: if per_row { 1 } else { self.row_blocks },
             a_scales: self.activations.scales.as_ptr(),
             a_first: self.activations.first.as_ptr(),
             b,
@@ -370,38 +394,32 @@ impl Call<'_> {
             block: black_box(block),
             ones: splat_i32(black_box(0x0001_0001)),
         };
-        let at = |i: usize| Quantized {
-            a: q.a.add(i * q.lda),
-            a_scales: q.a_scales.add(if per_row { i } else { i * q.a_blocks }),
-            a_first: if Q4 && !per_row { q.a_first.add(i * q.a_blocks) } else { q.a_first },
-            ..q
-        };
         match dot {
             #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
             Dot::Quads { .. } if PACKED => self.rows(panel, DIRECT, |i, rows, to| match rows {
-                2 => nibbled::<2, true>(&at(i), to),
-                _ => nibbled::<1, true>(&at(i), to),
+                2 => nibbled::<2, true>(q, i, to),
+                _ => nibbled::<1, true>(q, i, to),
             }),
             #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
             Dot::Pairs if PACKED => self.rows(panel, DIRECT, |i, rows, to| match rows {
-                2 => nibbled::<2, false>(&at(i), to),
-                _ => nibbled::<1, false>(&at(i), to),
+                2 => nibbled::<2, false>(q, i, to),
+                _ => nibbled::<1, false>(q, i, to),
             }),
             #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
             Dot::Quads { .. } => self.rows(panel, 3, |i, rows, to| match rows {
-                3 => quads::<3, Q4>(&at(i), to),
-                2 => quads::<2, Q4>(&at(i), to),
-                _ => quads::<1, Q4>(&at(i), to),
+                3 => quads::<3, Q4>(q, i, to),
+                2 => quads::<2, Q4>(q, i, to),
+                _ => quads::<1, Q4>(q, i, to),
             }),
             #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
             Dot::Pairs => self.rows(panel, 2, |i, rows, to| match rows {
-                2 => pairs::<2, Q4>(&at(i), to),
-                _ => pairs::<1, Q4>(&at(i), to),
+                2 => pairs::<2, Q4>(q, i, to),
+                _ => pairs::<1, Q4>(q, i, to),
             }),
             #[cfg(any(not(target_arch = "wasm32"), not(target_feature = "relaxed-simd")))]
             Dot::Wide => self.rows(panel, 2, |i, rows, to| match rows {
-                2 => wide::<2>(&at(i), to),
-                _ => wide::<1>(&at(i), to),
+                2 => wide::<2>(q, i, to),
+                _ => wide::<1>(q, i, to),
             }),
             // `Dot::detect` never names what a build has no instructions for
             #[allow(unreachable_patterns)]
@@ -409,71 +427,98 @@ impl Call<'_> {
         }
     }
 
+    /// Bias, scale and shift of a panel's columns as one factor and one term.
+    #[inline(never)]
+    unsafe fn affine(&self, panel: usize) -> Columns {
+        let (n, first) = (self.w.n(), panel * NR);
+        // a panel may reach into the next group's columns, and beyond the last one
+        let whole = if self.columns.start <= first { self.columns.end - first } else { 0 };
+        let mut columns = Columns {
+            first,
+            whole: (whole / 4).min(NV),
+            scale: [splat(1.0); NV],
+            shift: [splat(0.0); NV],
+        };
+        for j in 0..NV {
+            let column = first + 4 * j;
+            let four = |v: &[f32]| load_partial(&v[column.min(n)..n], 0.0);
+            if let Some(bias) = self.e.bias {
+                columns.shift[j] = four(bias);
+            }
+            if let Some(scale) = self.e.scale {
+                columns.scale[j] = four(scale);
+                columns.shift[j] = mul(columns.shift[j], columns.scale[j]);
+            }
+            if let Some(shift) = self.e.shift {
+                columns.shift[j] = add(columns.shift[j], four(shift));
+            }
+        }
+        columns
+    }
+
     /// Bias, scale, shift, activation, residual, store.
     #[inline(never)]
-    unsafe fn finish(&self, tile: &[V], row: usize, panel: usize) {
+    unsafe fn finish(&self, tile: &[V], row: usize, columns: &Columns) {
         match self.e.activation {
-            Activation::None => self.store(tile, row, panel, |v| v),
-            Activation::Gelu => self.store(tile, row, panel, |v| Activation::Gelu.vector(v)),
-            Activation::GeluNew => self.store(tile, row, panel, |v| Activation::GeluNew.vector(v)),
-            Activation::Relu => self.store(tile, row, panel, |v| Activation::Relu.vector(v)),
-            Activation::Silu => self.store(tile, row, panel, |v| Activation::Silu.vector(v)),
-            Activation::Tanh => self.store(tile, row, panel, |v| Activation::Tanh.vector(v)),
-            Activation::Sigmoid => self.store(tile, row, panel, |v| Activation::Sigmoid.vector(v)),
+            Activation::None => self.store(tile, row, columns, |v| v),
+            Activation::Gelu => self.store(tile, row, columns, |v| Activation::Gelu.vector(v)),
+            Activation::GeluNew => {
+                self.store(tile, row, columns, |v| Activation::GeluNew.vector(v))
+            }
+            Activation::Relu => self.store(tile, row, columns, |v| Activation::Relu.vector(v)),
+            Activation::Silu => self.store(tile, row, columns, |v| Activation::Silu.vector(v)),
+            Activation::Tanh => self.store(tile, row, columns, |v| Activation::Tanh.vector(v)),
+            Activation::Sigmoid => {
+                self.store(tile, row, columns, |v| Activation::Sigmoid.vector(v))
+            }
         }
     }
 
     #[inline(always)]
-    unsafe fn store(&self, tile: &[V], row: usize, panel: usize, f: impl Fn(V) -> V) {
+    unsafe fn store(&self, tile: &[V], row: usize, columns: &Columns, f: impl Fn(V) -> V) {
         let n = self.w.n();
-        let first = self.e.residual_first;
-        let finish = |sum: V, scale: V, shift: V, residual: Option<V>| {
-            let y = madd(sum, scale, shift);
+        let residual_first = self.e.residual_first;
+        let finish = |sum: V, j: usize, residual: Option<V>| {
+            let y = madd(sum, columns.scale[j], columns.shift[j]);
             match residual {
-                Some(r) if first => f(add(y, r)),
+                Some(r) if residual_first => f(add(y, r)),
                 Some(r) => add(f(y), r),
                 None => f(y),
             }
         };
-        for j in 0..NV {
-            let column = panel * NR + 4 * j;
-            // a panel may reach into the next group's columns
-            let inside = column.max(self.columns.start)..(column + 4).min(self.columns.end);
-            if inside.is_empty() {
-                continue;
+        for (i, sums) in tile.chunks_exact(NV).enumerate() {
+            let first = (self.first + (row + i) * self.step) * n + columns.first;
+            for (j, sum) in sums.iter().enumerate().take(columns.whole) {
+                let at = first + 4 * j;
+                let residual = self.e.residual.map(|r| load(r.as_ptr().add(at)));
+                store(self.out.add(at), finish(*sum, j, residual));
             }
-            let whole = inside.len() == 4;
-            let four = |v: &[f32]| {
-                if whole {
-                    load(v.as_ptr().add(column))
-                } else {
-                    load_partial(&v[column..n.min(column + 4)], 0.0)
+            for (j, sum) in sums.iter().enumerate().skip(columns.whole) {
+                let column = columns.first + 4 * j;
+                let inside = column.max(self.columns.start)..(column + 4).min(self.columns.end);
+                if inside.is_empty() {
+                    continue;
                 }
-            };
-            let scale = self.e.scale.map_or(splat(1.0), four);
-            let mut shift = self.e.bias.map_or(splat(0.0), four);
-            if self.e.scale.is_some() {
-                shift = mul(shift, scale);
-            }
-            if let Some(s) = self.e.shift {
-                shift = add(shift, four(s));
-            }
-            for (i, sums) in tile.chunks_exact(NV).enumerate() {
-                let at = (self.first + (row + i) * self.step) * n + column;
-                if whole {
-                    let residual = self.e.residual.map(|r| load(r.as_ptr().add(at)));
-                    store(self.out.add(at), finish(sums[j], scale, shift, residual));
-                } else {
-                    let end = at + n.min(column + 4) - column;
-                    let residual = self.e.residual.map(|r| load_partial(&r[at..end], 0.0));
-                    let y = lanes(finish(sums[j], scale, shift, residual));
-                    for c in inside.clone() {
-                        self.out.add(at + c - column).write(y[c - column]);
-                    }
+                let at = first + 4 * j;
+                let end = at + n.min(column + 4) - column;
+                let residual = self.e.residual.map(|r| load_partial(&r[at..end], 0.0));
+                let y = lanes(finish(*sum, j, residual));
+                for c in inside {
+                    self.out.add(at + c - column).write(y[c - column]);
                 }
             }
         }
     }
+}
+
+/// What a panel's columns are multiplied by and what is added: the same for all rows.
+struct Columns {
+    /// The panel's first column.
+    first: usize,
+    /// Vectors that are written whole.
+    whole: usize,
+    scale: [V; NV],
+    shift: [V; NV],
 }
 
 // One function per tile, so that V8 allocates registers for nothing else.
@@ -490,26 +535,27 @@ unsafe fn halves<const MR: usize>(a: *const f32, lda: usize, b: *const u16, k: u
 
 #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
 #[inline(never)]
-unsafe fn nibbled<const MR: usize, const QUADS: bool>(q: &Quantized, to: *mut V) {
-    to.cast::<Tile<MR, NV>>().write(q.nibbles::<MR, QUADS>());
+unsafe fn nibbled<const MR: usize, const QUADS: bool>(q: &Quantized, i: usize, to: *mut V) {
+    to.cast::<Tile<MR, NV>>().write(q.at(i).nibbles::<MR, QUADS>());
 }
 
 #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
 #[inline(never)]
-unsafe fn quads<const MR: usize, const Q4: bool>(q: &Quantized, to: *mut V) {
-    to.cast::<Tile<MR, NV>>().write(q.quads::<MR, Q4>());
+unsafe fn quads<const MR: usize, const Q4: bool>(q: &Quantized, i: usize, to: *mut V) {
+    to.cast::<Tile<MR, NV>>().write(q.at(i).quads::<MR, Q4>());
 }
 
 #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
 #[inline(never)]
-unsafe fn pairs<const MR: usize, const Q4: bool>(q: &Quantized, to: *mut V) {
+unsafe fn pairs<const MR: usize, const Q4: bool>(q: &Quantized, i: usize, to: *mut V) {
+    let q = q.at(i);
     to.cast::<Tile<MR, NV>>().write(if Q4 { q.pairs_q4::<MR>() } else { q.pairs_q8::<MR>() });
 }
 
 #[cfg(any(not(target_arch = "wasm32"), not(target_feature = "relaxed-simd")))]
 #[inline(never)]
-unsafe fn wide<const MR: usize>(q: &Quantized, to: *mut V) {
-    to.cast::<Tile<MR, NV>>().write(q.wide::<MR>());
+unsafe fn wide<const MR: usize>(q: &Quantized, i: usize, to: *mut V) {
+    to.cast::<Tile<MR, NV>>().write(q.at(i).wide::<MR>());
 }
 
 /// A panel of f16 to f32.

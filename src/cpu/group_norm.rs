@@ -39,10 +39,8 @@ pub fn group_norm(
     let scale: Vec<f32> = spread(&factors).iter().zip(weight).map(|(r, w)| r * w).collect();
     for (x, out) in x.chunks_exact(c).zip(out.chunks_exact_mut(c)) {
         for i in (0..c).step_by(4) {
-            let part = |v: &[f32]| load_partial(&v[i..], 0.0);
-            let y = madd(sub(part(x), part(&centre)), part(&scale), part(bias));
-            let end = c.min(i + 4);
-            store_partial(&mut out[i..end], activation.vector(y));
+            let y = madd(sub(part(x, i), part(&centre, i)), part(&scale, i), part(bias, i));
+            put(out, i, activation.vector(y));
         }
     }
 }
@@ -56,13 +54,30 @@ fn sums(x: &[f32], centre: &[f32], f: impl Fn(V) -> V) -> Vec<f64> {
         partial.fill(0.0);
         for row in rows.chunks_exact(c) {
             for i in (0..c).step_by(4) {
-                let part = |v: &[f32]| load_partial(&v[i..], 0.0);
-                let sum = add(part(&partial), f(sub(part(row), part(centre))));
-                let end = c.min(i + 4);
-                store_partial(&mut partial[i..end], sum);
+                let sum = add(part(&partial, i), f(sub(part(row, i), part(centre, i))));
+                put(&mut partial, i, sum);
             }
         }
         total.iter_mut().zip(&partial).for_each(|(t, p)| *t += f64::from(*p));
     }
     total
+}
+
+/// Four channels from `i` on, or those that there are, which only then go through an array.
+#[inline(always)]
+fn part(v: &[f32], i: usize) -> V {
+    match v.get(i..i + 4) {
+        // SAFETY: four f32 are 16 bytes.
+        Some(four) => unsafe { load(four.as_ptr()) },
+        None => load_partial(&v[i..], 0.0),
+    }
+}
+
+#[inline(always)]
+fn put(to: &mut [f32], i: usize, v: V) {
+    match to.get_mut(i..i + 4) {
+        // SAFETY: four f32 are 16 bytes.
+        Some(four) => unsafe { store(four.as_mut_ptr(), v) },
+        None => store_partial(&mut to[i..], v),
+    }
 }

@@ -104,7 +104,7 @@ pub(super) struct Quantized {
     /// Rows of activations, `lda` bytes apart.
     pub a: *const u8,
     pub lda: usize,
-    /// Blocks from one row to the next in `a_scales` and `a_first`.
+    /// From one row to the next in `a_scales` and `a_first`.
     pub a_blocks: usize,
     /// One per row and block.
     pub a_scales: *const f32,
@@ -124,6 +124,19 @@ pub(super) struct Quantized {
 }
 
 impl Quantized {
+    /// The same from row `i` on. Done within a tile's function: copying these fields for every tile
+    /// took longer than a short tile's sums.
+    #[inline(always)]
+    pub unsafe fn at(&self, i: usize) -> Quantized {
+        Quantized {
+            a: self.a.add(i * self.lda),
+            a_scales: self.a_scales.add(i * self.a_blocks),
+            // q8 has no such table
+            a_first: self.a_first.wrapping_add(i * self.a_blocks),
+            ..*self
+        }
+    }
+
     /// Adds one block's integer sums, scaled, to the tile.
     #[inline(always)]
     unsafe fn scale<const MR: usize>(
@@ -207,23 +220,16 @@ impl Quantized {
             let mut sums = [self.b_first(block); MR];
             let end = a.add(self.block);
             while a < end {
-                let mut pairs = [[splat_i32(0); NV]; MR];
-                for step in 0..2 {
-                    let mut columns = [splat_i32(0); NV];
-                    for (j, c) in columns.iter_mut().enumerate() {
-                        *c = load(b.add(4 * NR * step + 16 * j));
-                    }
-                    for (i, pairs) in pairs.iter_mut().enumerate() {
-                        let x = load_splat(a.add(i * self.lda + 4 * step));
-                        for (p, c) in pairs.iter_mut().zip(columns) {
-                            let d = dot_pairs(c, x);
-                            *p = if step == 0 { d } else { add_i16(*p, d) };
-                        }
-                    }
+                let mut x = [[splat_i32(0); 2]; MR];
+                for (i, x) in x.iter_mut().enumerate() {
+                    let row = a.add(i * self.lda);
+                    *x = [load_splat(row), load_splat(row.add(4))];
                 }
-                for (sums, pairs) in sums.iter_mut().zip(&pairs) {
-                    for (s, p) in sums.iter_mut().zip(pairs) {
-                        *s = add_i32(*s, dot_i16(*p, self.ones));
+                for j in 0..NV {
+                    let (low, high) = (load(b.add(16 * j)), load(b.add(4 * NR + 16 * j)));
+                    for (sums, x) in sums.iter_mut().zip(&x) {
+                        let pairs = add_i16(dot_pairs(low, x[0]), dot_pairs(high, x[1]));
+                        sums[j] = add_i32(sums[j], dot_i16(pairs, self.ones));
                     }
                 }
                 a = a.add(8);
@@ -263,8 +269,9 @@ impl Quantized {
                 b = b.add(4 * NR);
             }
             if !QUADS {
-                for s in sums.iter_mut().flatten() {
-                    *s = dot_i16(*s, self.ones);
+                // no iterator over all of `sums`: it would move them from registers to memory
+                for row in &mut sums {
+                    *row = row.map(|s| dot_i16(s, self.ones));
                 }
             }
             self.scale(block, &sums, &mut tile);
