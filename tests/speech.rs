@@ -113,6 +113,54 @@ fn answers_are_pythons_on_the_cpu() {
     answers_are_pythons(DeviceChoice::Wasm);
 }
 
+/// Hidden states, the quantizer's codes and a frame classifier's logits, per frame.
+fn features_are_pythons(device: DeviceChoice) {
+    for folder in ["wav2vec2-encoder", "wav2vec2-pretraining", "wav2vec2-frame"] {
+        let path = goldens().join(folder);
+        let task = Task::AudioFeatureExtraction;
+        let mut model = load_model(&path, task, Some(Format::F32), device).unwrap();
+        let golden: Value =
+            serde_json::from_slice(&fs::read(path.join("features.json")).unwrap()).unwrap();
+        let clip = samples(golden["clip"].as_str().unwrap());
+        let clip = clip[..golden["samples"].as_u64().unwrap() as usize].to_vec();
+        for output in ["last_hidden_state", "codes", "logits"] {
+            let options = json!({ "output": output });
+            let got = block_on(model.family.run(sound(clip.clone()), options, &mut Silent));
+            let want = &golden["outputs"][output];
+            match got {
+                Ok(TaskOutput::Json(codes)) => assert_eq!(codes, *want, "{folder} {output}"),
+                Ok(TaskOutput::Tensor { dims, data }) => {
+                    let rows: Vec<Vec<Vec<f32>>> = serde_json::from_value(want.clone()).unwrap();
+                    assert_eq!(dims, [rows.len(), rows[0].len(), rows[0][0].len()]);
+                    let want: Vec<f32> = rows.into_iter().flatten().flatten().collect();
+                    let largest = want.iter().fold(1.0, |most: f32, x| most.max(x.abs()));
+                    for (got, want) in data.iter().zip(&want) {
+                        let off = (got - want).abs();
+                        assert!(off <= 2e-4 * largest, "{folder} {output}: {got} {want}");
+                    }
+                }
+                Ok(other) => panic!("{other:?}"),
+                Err(error) => {
+                    assert!(want.is_null(), "{folder} {output}: {error}");
+                    assert_eq!(error.code, Code::Unsupported, "{error}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn features_are_pythons_on_the_cpu() {
+    features_are_pythons(DeviceChoice::Wasm);
+}
+
+#[test]
+fn features_are_pythons_on_the_gpu() {
+    if std::env::var_os("TAREAS_REQUIRE_GPU").is_some() {
+        features_are_pythons(DeviceChoice::WebGpu);
+    }
+}
+
 #[test]
 fn answers_are_pythons_on_the_gpu() {
     if std::env::var_os("TAREAS_REQUIRE_GPU").is_none() {

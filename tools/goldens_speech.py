@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes pipeline.json into the speech goldens: what Python's pipelines answer for the clips.
+"""Writes pipeline.json into the speech goldens: what Python's pipelines answer for the clips. And features.json,
+for audio-feature-extraction, which Python has no pipeline of: what the model gives for the beginning of a clip.
 
     python tools/goldens_speech.py [VARIANT ...]
 
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import transformers
 from transformers import (
     AutoFeatureExtractor,
     AutoModelForAudioClassification,
@@ -72,6 +74,25 @@ def classification(folder: Path) -> list[dict]:
     ]
 
 
+def features(folder: Path, model_class: str) -> dict:
+    """Codes are the quantizer's argmax, as Wav2Vec2GumbelVectorQuantizer's in evaluation."""
+    extractor = AutoFeatureExtractor.from_pretrained(folder)
+    model = getattr(transformers, model_class).from_pretrained(folder).eval()
+    audio = clips()["en.wav"][:6000]
+    values = extractor(audio, sampling_rate=16000, return_tensors="pt").input_values
+    outputs = {}
+    with torch.no_grad():
+        out = getattr(model, model.base_model_prefix, model)(values)
+        outputs["last_hidden_state"] = out.last_hidden_state.tolist()
+        if model_class.endswith("ForPreTraining"):
+            logits = model.quantizer.weight_proj(out.extract_features)
+            groups = model.config.num_codevector_groups
+            outputs["codes"] = logits.view(logits.shape[1], groups, -1).argmax(-1).tolist()
+        if model_class.endswith("ForAudioFrameClassification"):
+            outputs["logits"] = model(values).logits.tolist()
+    return {"clip": "en.wav", "samples": 6000, "outputs": outputs}
+
+
 def main() -> None:
     warnings.filterwarnings("ignore")
     torch.manual_seed(0)
@@ -84,6 +105,9 @@ def main() -> None:
         elif model_class.endswith("ForSequenceClassification"):
             task, calls = "audio-classification", classification(folder)
         else:
+            found = json.dumps(features(folder, model_class), separators=(",", ":"))
+            (folder / "features.json").write_text(found + "\n")
+            print(folder.name, "audio-feature-extraction")
             continue
         text = json.dumps({"task": task, "calls": calls}, ensure_ascii=False, separators=(",", ":"))
         (folder / "pipeline.json").write_text(text + "\n", encoding="utf-8")

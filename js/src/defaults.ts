@@ -11,6 +11,7 @@ export const DEFAULT_MODELS: Readonly<Record<keyof TaskCalls, string>> = {
   'next-sentence-prediction': 'google-bert/bert-base-uncased',
   'automatic-speech-recognition': 'facebook/wav2vec2-base-960h',
   'audio-classification': 'superb/wav2vec2-base-superb-ks',
+  'audio-feature-extraction': 'facebook/wav2vec2-base',
   'image-classification': 'google/vit-base-patch16-224',
   'object-detection': 'facebook/detr-resnet-50',
   'image-segmentation': 'facebook/detr-resnet-50-panoptic',

@@ -13,6 +13,7 @@ export type TaskId =
   | 'next-sentence-prediction'
   | 'automatic-speech-recognition'
   | 'audio-classification'
+  | 'audio-feature-extraction'
   | 'image-classification'
   | 'object-detection'
   | 'image-segmentation'

@@ -30,6 +30,7 @@ export {
   listen,
   nextSentence,
   segmentImage,
+  fill,
   summarize,
   transcribe,
   translate,
@@ -52,6 +53,11 @@ export type { AudioBlock, CaptureEnd } from './media/microphone.js';
 export { toSrt, toVtt, type SubtitleOptions, type Timed } from './subtitles.js';
 export type { AudioClassificationOptions } from './tasks/audio-classification.js';
 export type {
+  AudioFeature,
+  AudioFeatureExtractionOptions,
+  AudioFeatureExtractionResult,
+} from './tasks/audio-feature-extraction.js';
+export type {
   ListenSource,
   SpeechRecognitionOptions,
   Transcript,
@@ -73,6 +79,7 @@ export {
   TextStreamer,
   type BeamText,
   type Candidate,
+  type FilledText,
   type GeneratedText,
   type GenerationOptions,
   type LogitsProcessor,
@@ -82,6 +89,7 @@ export {
   type Streamer,
   type SummarizationOptions,
   type SummaryText,
+  type Text2TextGenerationOptions,
   type Text2TextOptions,
   type TextGenerationOptions,
   type TextStreamerOptions,

@@ -10,7 +10,7 @@ export interface SmallFiles {
 
 const TEXT: SmallFiles = {
   optional: ['tokenizer_config.json', 'special_tokens_map.json'],
-  oneOf: [['tokenizer.json'], ['vocab.txt']],
+  oneOf: [['tokenizer.json'], ['vocab.txt'], ['vocab.json', 'merges.txt']],
 };
 
 const SOUND: SmallFiles = { optional: [], oneOf: [['preprocessor_config.json']] };
@@ -42,6 +42,7 @@ const FILES: Record<TaskId, SmallFiles> = {
     oneOf: [['preprocessor_config.json', 'vocab.json']],
   },
   'audio-classification': SOUND,
+  'audio-feature-extraction': SOUND,
   'image-classification': IMAGE,
   'object-detection': IMAGE,
   'image-segmentation': IMAGE,

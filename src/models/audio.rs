@@ -50,6 +50,16 @@ pub struct Framing {
     pub hop: usize,
 }
 
+/// Where a run ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Part {
+    /// The head's output.
+    #[default]
+    Head,
+    /// The encoder's hidden states, whatever is on top.
+    Hidden,
+}
+
 /// What a head gives, read back: `[rows, width]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AudioOutput {
@@ -161,15 +171,31 @@ impl AudioModel {
     /// The head's output for one utterance: samples at the model's rate, normalised as its
     /// feature extractor's config asks for.
     pub async fn run(&mut self, wave: &[f32]) -> Result<AudioOutput> {
+        self.run_part(wave, Part::Head).await
+    }
+
+    /// The same, or what the head reads.
+    pub async fn run_part(&mut self, wave: &[f32], part: Part) -> Result<AudioOutput> {
         let frames = self.check(wave)?;
         let (segments, bounds) = layout(frames);
         let (net, chunk) = (&self.net, self.chunk());
-        let record = |g: &mut Recorder| record(net, g, wave.len(), frames, chunk);
+        let record = |g: &mut Recorder| record(net, g, wave.len(), frames, chunk, part);
         let inputs = inputs(wave, &segments, &bounds);
-        let mut out = self.runtime.run([wave.len(), 0, 0, 0], record, &inputs).await?;
+        let key = [wave.len(), part as usize, 0, 0];
+        let mut out = self.runtime.run(key, record, &inputs).await?;
         let values = out.take(OUTPUT)?;
-        let rows = if self.head == AudioHead::Sequence { 1 } else { frames };
-        Ok(AudioOutput { rows, width: self.net.net().width(), values })
+        let one = self.head == AudioHead::Sequence && part == Part::Head;
+        let rows = if one { 1 } else { frames };
+        Ok(AudioOutput { rows, width: values.len() / rows, values })
+    }
+
+    pub fn head(&self) -> AudioHead {
+        self.head
+    }
+
+    /// Codebooks of the quantizer; 0 for other heads.
+    pub fn codebooks(&self) -> usize {
+        self.net.net().codebooks()
     }
 
     /// The codebook indices of each frame, of a model with [`AudioHead::Quantizer`].
@@ -180,10 +206,6 @@ impl AudioModel {
         }
         let out = self.run(wave).await?;
         let codewords = (out.width / groups).max(1);
-        let first_largest = |logits: &[f32]| {
-            let larger = |best: usize, i: usize| if logits[i] > logits[best] { i } else { best };
-            (0..logits.len()).fold(0, larger) as u32
-        };
         let indices = out.values.chunks_exact(codewords).map(first_largest).collect();
         Ok(Codes { frames: out.rows, groups, indices })
     }
@@ -193,7 +215,7 @@ impl AudioModel {
         let frames = self.check(wave)?;
         let (segments, bounds) = layout(frames);
         let (net, chunk) = (&self.net, self.chunk());
-        let record = |g: &mut Recorder| record(net, g, wave.len(), frames, chunk);
+        let record = |g: &mut Recorder| record(net, g, wave.len(), frames, chunk, Part::Head);
         self.runtime.run_tapped(taps, record, &inputs(wave, &segments, &bounds)).await
     }
 
@@ -224,18 +246,24 @@ impl AudioModel {
     }
 
     fn record(&self, g: &mut Recorder, samples: usize) {
-        record(&self.net, g, samples, self.frames(samples), self.chunk());
+        record(&self.net, g, samples, self.frames(samples), self.chunk(), Part::Head);
     }
 }
 
-fn record(net: &Net, g: &mut Recorder, samples: usize, frames: usize, chunk: usize) {
+/// The codeword with the largest logit, the first of equals.
+pub fn first_largest(logits: &[f32]) -> u32 {
+    let larger = |best: usize, i: usize| if logits[i] > logits[best] { i } else { best };
+    (0..logits.len()).fold(0, larger) as u32
+}
+
+fn record(net: &Net, g: &mut Recorder, samples: usize, frames: usize, chunk: usize, part: Part) {
     let x = AudioInputs {
         wave: g.input("wave", [samples, 1], DType::F32),
         segments: g.input("segments", [frames, 2], DType::U32),
         bounds: g.input("bounds", [1, 2], DType::U32),
         chunk,
     };
-    let out = net.net().forward(g, &x);
+    let out = net.net().forward(g, &x, part);
     g.output(OUTPUT, out);
 }
 

@@ -21,7 +21,10 @@ mod vision;
 mod vit;
 mod wav2vec2;
 
-pub use audio::{audio_manifest, AudioHead, AudioInputs, AudioModel, AudioOutput, Codes, Framing};
+pub(crate) use audio::first_largest;
+pub use audio::{
+    audio_manifest, AudioHead, AudioInputs, AudioModel, AudioOutput, Codes, Framing, Part,
+};
 pub use seq::{
     seq_manifest, Answer, Feed, SeqInfo, SeqModel, SeqNet, SeqTicket, SourceInputs, StepInputs,
     TopK, Want, CHUNK, MOST_BEST,

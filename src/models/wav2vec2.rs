@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use super::audio::{AudioHead, AudioInputs};
+use super::audio::{AudioHead, AudioInputs, Part};
 use crate::checkpoint::{Config, Scope};
 use crate::cpu::{Activation, TimeWindows};
 use crate::error::Result;
@@ -61,7 +61,6 @@ pub struct Wav2Vec2 {
     norm: LayerNorm,
     layers: Layers,
     head: Wav2Vec2Head,
-    width: usize,
     codebooks: usize,
 }
 
@@ -171,28 +170,27 @@ impl Wav2Vec2 {
         let weighted = config.bool("use_weighted_layer_sum", Some(false))?;
         let weights = || weighted.then(|| root.vector("layer_weights", count + 1));
         let mut codebooks = 0;
-        let (head, width) = match head {
-            AudioHead::Encoder => (Wav2Vec2Head::Encoder, hidden),
+        let head = match head {
+            AudioHead::Encoder => Wav2Vec2Head::Encoder,
             AudioHead::Ctc => {
                 let vocab = config.usize("vocab_size", Some(32))?;
                 let classifier = Linear::exact(&root.pp("lm_head"), vocab, hidden);
-                (Wav2Vec2Head::Frames { classifier, weights: None }, vocab)
+                Wav2Vec2Head::Frames { classifier, weights: None }
             }
             AudioHead::Frame => {
                 let labels = config.labels()?.len();
                 let weights = weights();
                 let classifier = Linear::exact(&root.pp("classifier"), labels, hidden);
-                (Wav2Vec2Head::Frames { classifier, weights }, labels)
+                Wav2Vec2Head::Frames { classifier, weights }
             }
             AudioHead::Sequence => {
                 let labels = config.labels()?.len();
                 let width = config.usize("classifier_proj_size", Some(256))?;
-                let head = Wav2Vec2Head::Sequence {
+                Wav2Vec2Head::Sequence {
                     weights: weights(),
                     projector: Linear::sensitive(&root.pp("projector"), width, hidden),
                     classifier: Linear::exact(&root.pp("classifier"), labels, width),
-                };
-                (head, labels)
+                }
             }
             AudioHead::Quantizer => {
                 codebooks = config.usize("num_codevector_groups", Some(2))?;
@@ -205,21 +203,11 @@ impl Wav2Vec2 {
                     ));
                 }
                 let scope = root.pp("quantizer.weight_proj");
-                (Wav2Vec2Head::Quantizer(Linear::exact(&scope, width, features)), width)
+                Wav2Vec2Head::Quantizer(Linear::exact(&scope, width, features))
             }
         };
         let activation = activation(config.string("feat_extract_activation", Some("gelu"))?)?;
-        Ok(Wav2Vec2 {
-            convs,
-            activation,
-            projection,
-            positions,
-            norm,
-            layers,
-            head,
-            width,
-            codebooks,
-        })
+        Ok(Wav2Vec2 { convs, activation, projection, positions, norm, layers, head, codebooks })
     }
 
     /// Kernel and stride of each convolution.
@@ -227,24 +215,19 @@ impl Wav2Vec2 {
         self.convs.iter().map(|c| [c.kernel, c.stride])
     }
 
-    /// Columns of the head's output.
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
     /// Codebooks of the quantizer; 0 for other heads.
     pub fn codebooks(&self) -> usize {
         self.codebooks
     }
 
-    /// The head's output for one utterance.
-    pub fn forward(&self, g: &mut Recorder, x: &AudioInputs) -> Tensor {
+    /// The head's output for one utterance, or the encoder's.
+    pub fn forward(&self, g: &mut Recorder, x: &AudioInputs, part: Part) -> Tensor {
         let features = self.features(g, x); // [F, C]
         let normed = match &self.projection.norm {
             Some(norm) => norm.forward(g, features), // [F, C]
             None => features,
         };
-        if let Wav2Vec2Head::Quantizer(weight_proj) = &self.head {
+        if let (Part::Head, Wav2Vec2Head::Quantizer(weight_proj)) = (part, &self.head) {
             let logits = weight_proj.forward(g, normed); // [F, G * V]
             g.tap(format_args!("quantizer.weight_proj"), logits);
             return logits;
@@ -254,7 +237,7 @@ impl Wav2Vec2 {
         let mut h = self.positions.add(g, h, self.activation); // [F, H]
         let weights = match &self.head {
             Wav2Vec2Head::Frames { weights, .. } | Wav2Vec2Head::Sequence { weights, .. } => {
-                *weights
+                weights.filter(|_| part == Part::Head)
             }
             Wav2Vec2Head::Encoder | Wav2Vec2Head::Quantizer(_) => None,
         };
@@ -279,6 +262,9 @@ impl Wav2Vec2 {
                 g.tap(format_args!("encoder.layer_norm"), h);
                 sum.add(g, h);
             }
+        }
+        if part == Part::Hidden {
+            return h; // [F, H]
         }
         let h = sum.sum.unwrap_or(h); // [F, H]
         match &self.head {

@@ -16,6 +16,7 @@ pub enum Task {
     NextSentencePrediction,
     AutomaticSpeechRecognition,
     AudioClassification,
+    AudioFeatureExtraction,
     ImageClassification,
     ObjectDetection,
     ImageSegmentation,
@@ -66,6 +67,20 @@ const TASKS: &[Row] = &[
             "WavLMForSequenceClassification",
         ],
     ),
+    Row {
+        any: true,
+        ..row(
+            Task::AudioFeatureExtraction,
+            &["audio-feature-extraction"],
+            Kind::Audio,
+            &[
+                "Wav2Vec2Model",
+                "HubertModel",
+                "Wav2Vec2ForPreTraining",
+                "ForAudioFrameClassification",
+            ],
+        )
+    },
     row(
         Task::TextClassification,
         &["text-classification", "sentiment-analysis"],

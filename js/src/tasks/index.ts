@@ -1,6 +1,7 @@
 import { TareasError } from '../errors.js';
 import { nearest } from '../nearest.js';
 import { audioClassification, type AudioClassificationCall } from './audio-classification.js';
+import { audioFeatureExtraction, type AudioFeatureExtractionCall } from './audio-feature-extraction.js';
 import { automaticSpeechRecognition, type SpeechRecognitionCall } from './automatic-speech-recognition.js';
 import type { TaskDefinition } from './common.js';
 import {
@@ -38,6 +39,7 @@ export interface TaskCalls {
   'next-sentence-prediction': NextSentenceCall;
   'automatic-speech-recognition': SpeechRecognitionCall;
   'audio-classification': AudioClassificationCall;
+  'audio-feature-extraction': AudioFeatureExtractionCall;
   'image-classification': ImageClassificationCall;
   'object-detection': ObjectDetectionCall;
   'image-segmentation': ImageSegmentationCall;
@@ -83,6 +85,7 @@ const TASKS: Record<keyof TaskCalls, TaskDefinition> = {
   'next-sentence-prediction': nextSentencePrediction,
   'automatic-speech-recognition': automaticSpeechRecognition,
   'audio-classification': audioClassification,
+  'audio-feature-extraction': audioFeatureExtraction,
   'image-classification': imageClassification,
   'object-detection': objectDetection,
   'image-segmentation': imageSegmentation,

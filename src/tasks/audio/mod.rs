@@ -1,6 +1,7 @@
 //! Tasks on sound: one file each, over a speech model and its feature extractor.
 
 pub mod audio_classification;
+pub mod audio_feature_extraction;
 mod chunks;
 pub mod ctc;
 mod input;
@@ -9,7 +10,7 @@ mod model;
 pub mod speech_recognition;
 pub mod stream;
 
-pub use model::{head, SpeechModel};
+pub use model::SpeechModel;
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,7 +20,7 @@ use serde_json::Value;
 
 use super::{io, AbortHandle, Input, Task, TaskOutput};
 use crate::error::Result;
-use crate::models::{AudioOutput, Framing};
+use crate::models::{AudioOutput, Framing, Part};
 use crate::preprocess::audio::FeatureExtractor;
 use crate::{err, Code};
 use ctc::{Arpa, Vocabulary};
@@ -69,6 +70,10 @@ impl<M: SpeechModel> AudioPipeline<M> {
         }
         Ok(match self.task {
             Task::AudioClassification => task!(audio_classification),
+            Task::AudioFeatureExtraction => {
+                let options = io::parse(self.task.id(), options)?;
+                audio_feature_extraction::run(self, input, options).await?
+            }
             Task::AutomaticSpeechRecognition if input.value.get("listen").is_some() => {
                 TaskOutput::Json(listen::run(self, input, options).await?)
             }
@@ -79,8 +84,12 @@ impl<M: SpeechModel> AudioPipeline<M> {
 
     /// Runs the model on samples at its rate.
     async fn hear(&mut self, samples: &[f32]) -> Result<AudioOutput> {
+        self.hear_as(samples, Part::Head).await
+    }
+
+    async fn hear_as(&mut self, samples: &[f32], part: Part) -> Result<AudioOutput> {
         let AudioPipeline { model, extractor, abort, .. } = self;
-        Ears { model, extractor, abort }.hear(samples).await
+        Ears { model, extractor, abort }.hear_as(samples, part).await
     }
 
     /// Reads a language model, or finds it read.
@@ -124,8 +133,12 @@ impl<M: SpeechModel> Ears<'_, M> {
 
     /// Runs the model on samples at its rate, levelled as it wants them.
     async fn hear(&mut self, samples: &[f32]) -> Result<AudioOutput> {
+        self.hear_as(samples, Part::Head).await
+    }
+
+    async fn hear_as(&mut self, samples: &[f32], part: Part) -> Result<AudioOutput> {
         self.abort.check()?;
-        let out = self.model.run(&self.extractor.normalize(samples)).await?;
+        let out = self.model.run(&self.extractor.normalize(samples), part).await?;
         if out.values.iter().any(|x| x.is_nan()) {
             let error = err!(Code::NonFinite, "the model's output is not a number");
             return Err(error.remedy("try dtype 'fp32': the weights may overflow in less"));

@@ -9,7 +9,7 @@ use super::AudioPipeline;
 use crate::checkpoint::{Config, Manifest};
 use crate::error::Result;
 use crate::gpu::WeightShape;
-use crate::models::{AudioHead, AudioModel, AudioOutput, Framing};
+use crate::models::{AudioHead, AudioModel, AudioOutput, Framing, Part};
 use crate::plan::Runtime;
 use crate::preprocess::audio::FeatureExtractor;
 use crate::tasks::{AbortHandle, Family, Files, Host, Input, Task, TaskOutput};
@@ -19,8 +19,16 @@ use crate::{err, Code};
 pub trait SpeechModel {
     fn framing(&self) -> Framing;
 
-    /// The head's output for one clip at the model's rate.
-    fn run(&mut self, wave: &[f32]) -> impl Future<Output = Result<AudioOutput>>;
+    /// What is on top of the encoder.
+    fn head(&self) -> AudioHead;
+
+    /// Codebooks of a quantizer.
+    fn codebooks(&self) -> usize {
+        0
+    }
+
+    /// The head's output, or the encoder's, for one clip at the model's rate.
+    fn run(&mut self, wave: &[f32], part: Part) -> impl Future<Output = Result<AudioOutput>>;
 
     /// Lets the host's event loop turn between two runs, so that an abort can arrive.
     fn pause(&self) -> impl Future<Output = ()> {
@@ -33,8 +41,16 @@ impl SpeechModel for AudioModel {
         AudioModel::framing(self)
     }
 
-    async fn run(&mut self, wave: &[f32]) -> Result<AudioOutput> {
-        AudioModel::run(self, wave).await
+    fn head(&self) -> AudioHead {
+        AudioModel::head(self)
+    }
+
+    fn codebooks(&self) -> usize {
+        AudioModel::codebooks(self)
+    }
+
+    async fn run(&mut self, wave: &[f32], part: Part) -> Result<AudioOutput> {
+        self.run_part(wave, part).await
     }
 
     async fn pause(&self) {
@@ -42,11 +58,18 @@ impl SpeechModel for AudioModel {
     }
 }
 
-/// What must sit on top of the encoder for `task`.
-pub fn head(task: Task) -> Result<AudioHead> {
+/// What must sit on top of the encoder for `task`, in a checkpoint of `architecture`.
+fn head(task: Task, architecture: &str) -> Result<AudioHead> {
     Ok(match task {
         Task::AutomaticSpeechRecognition => AudioHead::Ctc,
         Task::AudioClassification => AudioHead::Sequence,
+        Task::AudioFeatureExtraction if architecture.ends_with("ForPreTraining") => {
+            AudioHead::Quantizer
+        }
+        Task::AudioFeatureExtraction if architecture.ends_with("ForAudioFrameClassification") => {
+            AudioHead::Frame
+        }
+        Task::AudioFeatureExtraction => AudioHead::Encoder,
         other => return Err(err!(Code::Internal, "{} is no task on sound", other.id())),
     })
 }
@@ -58,7 +81,7 @@ impl Family for AudioPipeline<AudioModel> {
                 .remedy("it says how loud a speech model wants its input; check the repository"));
         };
         let extractor = FeatureExtractor::parse(preprocessor)?;
-        let head = head(task)?;
+        let head = head(task, config.architecture().unwrap_or_default())?;
         let vocabulary = match head {
             AudioHead::Ctc => {
                 let files = VocabularyFiles {
@@ -95,7 +118,7 @@ impl Family for AudioPipeline<AudioModel> {
     /// One frame: on the GPU every pipeline of the model for few rows.
     async fn warm_up(&mut self) -> Result<()> {
         let wave = vec![0.0; self.model.framing().receptive_field];
-        self.model.run(&wave).await.map(drop)
+        AudioModel::run(&mut self.model, &wave).await.map(drop)
     }
 
     fn labels(&self) -> &[String] {

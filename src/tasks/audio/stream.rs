@@ -360,7 +360,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use super::*;
-    use crate::models::{AudioOutput, Framing};
+    use crate::models::{AudioHead, AudioOutput, Framing, Part};
     use crate::preprocess::audio::FeatureExtractor;
     use crate::tasks::audio::ctc::VocabularyFiles;
     use crate::tasks::AbortHandle;
@@ -380,7 +380,11 @@ mod tests {
             Framing { receptive_field: 400, hop: HOP }
         }
 
-        async fn run(&mut self, wave: &[f32]) -> Result<AudioOutput> {
+        fn head(&self) -> AudioHead {
+            AudioHead::Ctc
+        }
+
+        async fn run(&mut self, wave: &[f32], _: Part) -> Result<AudioOutput> {
             self.runs += 1;
             self.longest = self.longest.max(wave.len());
             if self.fails_at == Some(self.runs) {

@@ -139,6 +139,7 @@ export const MODELS: Record<TaskId, [ModelChoice, ...ModelChoice[]]> = {
   'next-sentence-prediction': [hub('google-bert/bert-base-uncased', 'Google', 440)],
   'automatic-speech-recognition': [hub('facebook/wav2vec2-base-960h', 'Facebook', 378)],
   'audio-classification': [hub('superb/wav2vec2-base-superb-ks', 'SUPERB', 378)],
+  'audio-feature-extraction': [hub('facebook/wav2vec2-base', 'Facebook', 380)],
   'image-classification': [
     hub('facebook/convnext-tiny-224', 'Facebook', 114),
     hub('microsoft/resnet-50', 'Microsoft', 103),
