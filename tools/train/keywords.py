@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import Run, arguments, warmup_cosine
+from common import Muon, Run, arguments, warmup_cosine
 from sounds import RATE, Clips, disturb, noise, normalize, resample
 from speech import repository
 from torch.nn import functional as F
@@ -70,7 +70,7 @@ class Seconds:
         waves = [x * (0.1 / (x.std() + 1e-6)) for x in waves]
         for k, x in enumerate(waves):
             others = 0 * x if labels[k] == SILENCE else np.roll(waves[k - 1], rng.integers(RATE))
-            waves[k] = disturb(rng, x, others)
+            waves[k] = disturb(rng, x, others, strength=0.7)
         return torch.from_numpy(np.stack(waves)), torch.tensor(labels)
 
 
@@ -112,30 +112,27 @@ def main() -> None:
     )
     model = Wav2Vec2ForSequenceClassification.from_pretrained(args.speech, config=config)
     model.freeze_feature_encoder()
-    head = [*model.projector.parameters(), *model.classifier.parameters()]
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": head, "share": 1.0},
-            {"params": list(model.wav2vec2.encoder.parameters()), "share": 0.3},
-            {"params": list(model.wav2vec2.feature_projection.parameters()), "share": 0.3},
-        ],
-        args.rate,
-        weight_decay=0.01,
-    )
+    matrices = [p for p in model.wav2vec2.encoder.layers.parameters() if p.ndim == 2]
+    muon = Muon(matrices, args.rate * 2, weight_decay=0.01)
+    inside = {id(p) for p in matrices}
+    rest = [p for p in model.parameters() if p.requires_grad and id(p) not in inside]
+    adam = torch.optim.AdamW(rest, args.rate, weight_decay=0.01)
     seconds = Seconds([Clips(args.data / "train")])
-    run = Run(args, {"model": model, "adam": optimizer})
+    run = Run(args, {"model": model, "adam": adam, "muon": muon})
     model.train()
     shown = [0.0, 0.0]
     for step in run:
-        for group in optimizer.param_groups:
-            group["lr"] = args.rate * group["share"] * warmup_cosine(step, args.steps, 30, 0.02)
-        waves, labels = seconds.batch(np.random.default_rng([args.seed, step]), 40)
+        for optimizer, rate in [(adam, args.rate), (muon, 2 * args.rate)]:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * warmup_cosine(step, args.steps, 30, 0.02)
+        waves, labels = seconds.batch(np.random.default_rng([args.seed, step]), 32)
         logits = model(waves).logits
         loss = F.cross_entropy(logits, labels, label_smoothing=0.05)
-        optimizer.zero_grad()
+        model.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimizer.step()
+        adam.step()
+        muon.step()
         shown[0] += loss.item()
         shown[1] += (logits.argmax(-1) == labels).float().mean().item()
         if (step + 1) % 25 == 0:
