@@ -5,9 +5,11 @@
 
 Again with the same --out goes on where --minutes cut it off. The waveform encoder is Wav2Vec2's with sizes of its own:
 three convolutions with 20 ms, 40 samples apart, at first, which start as a bank of band-pass filters (32 bands on the
-mel scale in three phases) in place of seven short ones. That takes a third of the time, and needs no million of hours
-to find the bands by itself. Two things more make it learn in minutes: single words joined, whose place is known, so
-that their letters can be taught frame by frame before CTC finds them alone; and Muon for the matrices.
+mel scale in three phases) in place of seven short ones, which is about half the work. Single words joined, whose place
+is known, have their letters taught frame by frame before CTC finds them alone; the matrices are Muon's.
+
+It is not there yet: 1800 steps (about thirteen minutes) leave a word error rate of 0.85 on unseen variants of eSpeak NG
+and 0.98 on an unseen voice of Flite. The loss of CTC was still falling when the learning rate had run out.
 """
 
 from __future__ import annotations
