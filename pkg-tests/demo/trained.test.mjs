@@ -46,6 +46,14 @@ describe('panels with models trained for the page', () => {
     await page.context().close();
   });
 
+  test('a hidden word is found', async () => {
+    const page = await openPanel(browser, site, 'fillMask');
+    await firstAnswer(page);
+    assert.equal((await readBars(page))[0].label, 'header');
+    assert.deepEqual(page.complaints, []);
+    await page.context().close();
+  });
+
   test('a text streams in at once', async () => {
     const page = await openPanel(browser, site, 'generate');
     await panelOf(page).locator('.written .token').nth(2).waitFor();
@@ -61,7 +69,7 @@ describe('panels with models trained for the page', () => {
   });
 
   test('every model has a card that says what it is', async () => {
-    for (const panel of ['classify', 'generate']) {
+    for (const panel of ['classify', 'fillMask', 'generate']) {
       const page = await openPanel(browser, site, panel);
       const card = panelOf(page).locator('.credit').getByRole('link', { name: 'model card' });
       const response = await page.request.get(new URL(await card.getAttribute('href'), site.address).href);

@@ -56,6 +56,14 @@ describe('package', () => {
     });
   }
 
+  it('runs on the CPU where no device is named, and says that there is no GPU where one is', async () => {
+    const pipe = await pipeline('ner', 'goldens/bert-tokcls');
+    const { device, fallback } = pipe.info();
+    assert.deepEqual([device, /no WebGPU/.test(fallback)], ['wasm', true]);
+    await pipe.dispose();
+    await assert.rejects(pipeline('ner', 'goldens/bert-tokcls', { device: 'webgpu' }), { code: 'device' });
+  });
+
   it('asks for exactly the files of a model, and later for none', async () => {
     const once = async () => {
       const pipe = await pipeline('feature-extraction', 'goldens/bert-sharded', CPU);

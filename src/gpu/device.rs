@@ -108,10 +108,26 @@ impl Drop for Inner {
     }
 }
 
+/// Whether `navigator.gpu` is there. wgpu panics where it is asked in a place that is neither a
+/// page nor a worker, as Node is.
+#[cfg(target_arch = "wasm32")]
+fn has_webgpu() -> bool {
+    let of =
+        |object: &wasm_bindgen::JsValue, name: &str| js_sys::Reflect::get(object, &name.into());
+    of(&js_sys::global(), "navigator")
+        .and_then(|navigator| of(&navigator, "gpu"))
+        .is_ok_and(|gpu| !gpu.is_undefined() && !gpu.is_null())
+}
+
 impl Device {
     /// Asks for an adapter and a device with all its limits and the features that kernels have
     /// variants for. No adapter is an error of code `device`.
     pub async fn new(options: DeviceOptions) -> Result<Device> {
+        #[cfg(target_arch = "wasm32")]
+        if !has_webgpu() {
+            return Err(err!(Code::Device, "there is no WebGPU here")
+                .remedy("use device 'wasm' or 'auto', or a browser with WebGPU switched on"));
+        }
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
             backends: wgpu::Backends::BROWSER_WEBGPU | wgpu::Backends::VULKAN,
             ..wgpu::InstanceDescriptor::new_without_display_handle()

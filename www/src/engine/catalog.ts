@@ -119,6 +119,7 @@ export const MODELS: Record<TaskId, [ModelChoice, ...ModelChoice[]]> = {
     hub('distilbert/distilbert-base-uncased-distilled-squad', 'Hugging Face', 265),
   ],
   'fill-mask': [
+    trained('fillmask', 'Words of descriptions'),
     hub('distilbert/distilbert-base-uncased', 'Hugging Face', 268),
     hub('google-bert/bert-base-uncased', 'Google', 440),
   ],

@@ -89,6 +89,7 @@ export const en = {
     knows: (count: number) => `It knows ${count} things`,
   },
   about: {
+    fillmask: 'It knows the words and phrases of software package descriptions, not facts.',
     'gpt2-packages': 'It writes in the manner of software package descriptions: the form, not the sense.',
     topics: 'It tells twelve topics of software apart, from a description in English.',
     speech:

@@ -91,6 +91,7 @@ export const es: Dictionary = {
     knows: (count) => `Conoce ${count} cosas`,
   },
   about: {
+    fillmask: 'Conoce las palabras y frases de las descripciones inglesas de paquetes de programas, no hechos.',
     'gpt2-packages':
       'Escribe en inglés a la manera de las descripciones de paquetes de programas: la forma, no el sentido.',
     topics: 'Distingue doce temas de programas a partir de una descripción en inglés.',
