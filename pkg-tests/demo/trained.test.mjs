@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { firstAnswer, openPanel, panelOf, readBars, startChromium, startSite } from './support/site.mjs';
+import { cameraFile } from './support/camera.mjs';
+import { firstAnswer, openPanel, panelOf, readBars, root, startChromium, startSite } from './support/site.mjs';
 
 // The models that were trained for the page: each opens with a sample that it answers rightly.
 describe('panels with models trained for the page', () => {
@@ -54,6 +56,43 @@ describe('panels with models trained for the page', () => {
     await page.context().close();
   });
 
+  test('things are named, in a picture', async () => {
+    const page = await openPanel(browser, site, 'picture');
+    await firstAnswer(page);
+    assert.equal((await readBars(page))[0].label, 'penguin');
+    for (const [number, thing] of [
+      [2, 'strawberry'],
+      [3, 'car'],
+    ]) {
+      await panelOf(page)
+        .getByRole('button', { name: `Sample ${number}` })
+        .click();
+      await panelOf(page).locator('.bar.best', { hasText: thing }).waitFor();
+    }
+    assert.deepEqual(page.complaints, []);
+    await page.context().close();
+  });
+
+  test('and before the camera', async () => {
+    const picture = join(root, 'www/models/things/strawberry.webp');
+    const camera = await cameraFile(browser, picture, { width: 480, height: 480 });
+    const other = await startChromium({ camera });
+    try {
+      const page = await openPanel(other, site, 'picture');
+      await page.context().grantPermissions(['camera']);
+      await firstAnswer(page);
+      await panelOf(page).getByText('Camera', { exact: true }).click();
+      await panelOf(page).getByRole('button', { name: 'Start the camera', exact: true }).click();
+      await panelOf(page)
+        .getByText(/^[1-9][\d.]* frames per second/)
+        .waitFor();
+      await panelOf(page).locator('.bar.best', { hasText: 'strawberry' }).waitFor();
+      await panelOf(page).getByRole('button', { name: 'Stop the camera' }).click();
+    } finally {
+      await other.close();
+    }
+  });
+
   test('a text streams in at once', async () => {
     const page = await openPanel(browser, site, 'generate');
     await panelOf(page).locator('.written .token').nth(2).waitFor();
@@ -69,7 +108,7 @@ describe('panels with models trained for the page', () => {
   });
 
   test('every model has a card that says what it is', async () => {
-    for (const panel of ['classify', 'fillMask', 'generate']) {
+    for (const panel of ['classify', 'fillMask', 'generate', 'picture']) {
       const page = await openPanel(browser, site, panel);
       const card = panelOf(page).locator('.credit').getByRole('link', { name: 'model card' });
       const response = await page.request.get(new URL(await card.getAttribute('href'), site.address).href);

@@ -41,12 +41,16 @@ export function startSite() {
   return serve({ dir, models });
 }
 
-/** `microphone`: a WAV file that the browser's imitation of a microphone plays, over and over. */
-export function startChromium({ webgpu = false, microphone = null } = {}) {
+/**
+ * `microphone`: a WAV file that the browser's imitation of a microphone plays, over and over;
+ * `camera`: a file of `cameraFile`.
+ */
+export function startChromium({ webgpu = false, microphone = null, camera = null } = {}) {
   const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
   const args = [...QUIET];
   if (webgpu) args.push(...WEBGPU);
   if (microphone) args.push(`--use-file-for-fake-audio-capture=${microphone}`);
+  if (camera) args.push(`--use-file-for-fake-video-capture=${camera}`);
   return chromium.launch({ executablePath, args });
 }
 

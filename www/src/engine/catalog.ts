@@ -142,6 +142,7 @@ export const MODELS: Record<TaskId, [ModelChoice, ...ModelChoice[]]> = {
   'audio-classification': [hub('superb/wav2vec2-base-superb-ks', 'SUPERB', 378)],
   'audio-feature-extraction': [hub('facebook/wav2vec2-base', 'Facebook', 380)],
   'image-classification': [
+    trained('things', 'Twenty-nine things', ['penguin.webp', 'strawberry.webp', 'car.webp']),
     hub('facebook/convnext-tiny-224', 'Facebook', 114),
     hub('microsoft/resnet-50', 'Microsoft', 103),
     hub('google/vit-base-patch16-224', 'Google', 346),

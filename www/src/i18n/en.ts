@@ -91,6 +91,7 @@ export const en = {
   about: {
     fillmask: 'It knows the words and phrases of software package descriptions, not facts.',
     'gpt2-packages': 'It writes in the manner of software package descriptions: the form, not the sense.',
+    things: 'It knows some hundred cut-out pictures of 29 things; with things of your own it is a gamble.',
     topics: 'It tells twelve topics of software apart, from a description in English.',
     speech:
       'It knows some three hundred English words in any order: digits, numbers, letters, days, colours, things of the house, commands.',

@@ -94,6 +94,7 @@ export const es: Dictionary = {
     fillmask: 'Conoce las palabras y frases de las descripciones inglesas de paquetes de programas, no hechos.',
     'gpt2-packages':
       'Escribe en inglés a la manera de las descripciones de paquetes de programas: la forma, no el sentido.',
+    things: 'Conoce un centenar de imágenes recortadas de 29 cosas; con las tuyas es una lotería.',
     topics: 'Distingue doce temas de programas a partir de una descripción en inglés.',
     speech:
       'Conoce unas trescientas palabras inglesas en cualquier orden: cifras, números, letras, días, colores, cosas de la casa, órdenes.',
