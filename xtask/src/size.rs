@@ -1,19 +1,26 @@
-//! The size of what a browser downloads: one of the wasm builds, and the JavaScript.
+//! The size of what a browser downloads: one of the wasm builds, and the JavaScript beside it.
 
 use std::path::{Path, PathBuf};
 
 use crate::paths;
 use crate::sh::{io_failure, Cmd, Failure, Result};
 
-/// One wasm build with the JavaScript, as served with brotli. With texts alone it was 0.94 MB (and
-/// 3.46 MB raw); images, speech and writing brought it to 1.26 and 4.51. The aim is 1.0 and 3.5
-/// again: this limit keeps it from growing until then.
-const BROTLI_BUDGET: u64 = 1_300_000;
+/// What a page may download, as served with brotli. The aim is 1.0 MB, and 3.5 raw; four families
+/// take 1.16 and 4.16, and this limit keeps it from growing until that is brought down again.
+const BROTLI_BUDGET: u64 = 1_180_000;
 /// The same, as it lies on the disk.
-const RAW_BUDGET: u64 = 4_600_000;
+const RAW_BUDGET: u64 = 4_200_000;
 
-/// Folders of the package that no browser loads.
-const NODE_ONLY: [&str; 3] = ["bin", "cli", "node"];
+/// Every bundle is whole, so that a page which copies files by hand copies few. A page loads those
+/// of one of these ways, and the worklet when it listens to a microphone; never two of them.
+const WAYS: [(&str, &[&str]); 3] = [
+    ("in a worker", &["index.js", "worker.js", "worklet.js"]),
+    ("on the page's thread", &["index.js", "core.js", "worklet.js"]),
+    ("in a service worker", &["inline.js", "worklet.js"]),
+];
+
+/// What no browser loads.
+const NODE_ONLY: [&str; 4] = ["node.js", "node-core.js", "node-worker.js", "cli.js"];
 
 /// Prints `raw gzip brotli` of each file named as an argument; node's zlib has both.
 const MEASURE: &str = "\
@@ -48,23 +55,39 @@ pub fn report(enforce: bool) -> Result {
     let mut files = Vec::new();
     collect(&pkg, &mut files)?;
     files.sort();
-    let sizes = measure(&files)?;
+    let named: Vec<(String, Size)> = files
+        .iter()
+        .map(|file| file.strip_prefix(&pkg).unwrap_or(file).display().to_string())
+        .zip(measure(&files)?)
+        .collect();
     println!("\n{:44} {:>10} {:>10} {:>10}", "", "raw", "gzip", "brotli");
-    let mut wasm = Size::default();
-    let mut script = Size::default();
-    for (file, size) in files.iter().zip(sizes) {
-        let name = file.strip_prefix(&pkg).unwrap_or(file);
-        show(&name.display().to_string(), size);
-        if file.extension().is_some_and(|extension| extension == "wasm") {
-            wasm = if size.brotli > wasm.brotli { size } else { wasm };
-        } else {
-            script = script.plus(size);
+    for (name, size) in &named {
+        show(name, *size);
+    }
+    let wasm = named
+        .iter()
+        .filter(|(name, _)| name.ends_with(".wasm"))
+        .map(|(_, size)| *size)
+        .max_by_key(|size| size.brotli)
+        .unwrap_or_default();
+    let scripts = |(name, _): &&(String, Size)| !name.ends_with(".wasm");
+    for (name, _) in named.iter().filter(scripts) {
+        if !WAYS.iter().any(|(_, way)| way.contains(&name.as_str())) {
+            return Err(Failure::new(format!("who loads pkg/{name}?"))
+                .remedy("add it to WAYS or to NODE_ONLY in xtask/src/size.rs"));
         }
     }
-    let total = wasm.plus(script);
-    show("download: the larger wasm, all JavaScript", total);
+    let mut over = false;
+    for (way, scripts) in WAYS {
+        let total = named
+            .iter()
+            .filter(|(name, _)| scripts.contains(&name.as_str()))
+            .fold(wasm, |total, (_, size)| total.plus(*size));
+        show(&format!("a page with the engine {way}"), total);
+        over |= total.brotli > BROTLI_BUDGET || total.raw > RAW_BUDGET;
+    }
     println!("{:44} {RAW_BUDGET:>10} {:>10} {BROTLI_BUDGET:>10}", "budget", "");
-    if enforce && (total.brotli > BROTLI_BUDGET || total.raw > RAW_BUDGET) {
+    if enforce && over {
         return Err(Failure::new("the download is over its budget")
             .remedy("look for what grew: `twiggy top`, or `wasm-opt --func-metrics`"));
     }
@@ -82,10 +105,12 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> Result {
         let path = entry.map_err(|error| io_failure("list", dir, error))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() {
-            if !NODE_ONLY.contains(&name.as_str()) && name != "node_modules" {
+            if name != "node_modules" {
                 collect(&path, files)?;
             }
-        } else if [".wasm", ".js", ".mjs"].iter().any(|extension| name.ends_with(extension)) {
+        } else if [".wasm", ".js", ".mjs"].iter().any(|extension| name.ends_with(extension))
+            && !NODE_ONLY.contains(&name.as_str())
+        {
             files.push(path);
         }
     }
