@@ -60,8 +60,8 @@ describe('package in Chromium', () => {
   }
 
   it("keeps the real models' accuracy on WebGPU", async () => {
-    await checkEmbeddings(calls, 'webgpu', 24);
-    await checkEntities(calls, 'webgpu', 24);
+    await checkEmbeddings(calls, 'webgpu', 6);
+    await checkEntities(calls, 'webgpu', 6);
   });
 
   it('recovers from a lost device, and says so', async () => {
