@@ -437,6 +437,7 @@ export const textGeneration = define('text-generation', [
   'add_special_tokens',
   'prefix',
   'stop_sequence',
+  'reuse_cache',
   'handle_long_generation',
 ]);
 export const text2textGeneration = define('text2text-generation', ['truncation', 'fill']);
