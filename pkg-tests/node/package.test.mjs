@@ -64,6 +64,17 @@ describe('package', () => {
     await assert.rejects(pipeline('ner', 'goldens/bert-tokcls', { device: 'webgpu' }), { code: 'device' });
   });
 
+  it('goes on writing from the last call where asked', async () => {
+    const write = await pipeline('text-generation', join(GOLDENS, 'generation/gpt2-text'), CPU);
+    const options = { max_new_tokens: 6, do_sample: false };
+    const first = await write('the cat', options);
+    const prompt = first[0].generated_text;
+    const afresh = await write(prompt, options);
+    const kept = { ...options, reuse_cache: true };
+    assert.deepEqual([await write('the cat', kept), await write(prompt, kept)], [first, afresh]);
+    await write.dispose();
+  });
+
   it('asks for exactly the files of a model, and later for none', async () => {
     const once = async () => {
       const pipe = await pipeline('feature-extraction', 'goldens/bert-sharded', CPU);

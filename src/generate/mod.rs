@@ -11,7 +11,7 @@
 //! | `random` | the seeded generator |
 //! | `stream` | tokens to text pieces that never hold half a character |
 //!
-//! Nothing here knows a model: [`Model`] is the one trait to implement, [`Watch`] is how the caller
+//! Nothing here knows an architecture: [`Model`] is the one trait to implement, [`Watch`] is how the caller
 //! follows, changes and stops a run. Every text of a batch comes out as if it had been run alone.
 //!
 //! A step asks the model for the least that its tokens can be chosen from (`shortlist`): the best
